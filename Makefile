@@ -1,0 +1,98 @@
+# Every verb of the project. `make` alone prints them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(shell command -v uv 2>/dev/null)
+EDITABLE := -e ./client -e ./server
+unexport PYTHONDONTWRITEBYTECODE
+
+ifdef UV
+CREATE = uv venv --quiet --allow-existing --python $(PYTHON) $(VENV)
+INSTALL = uv pip install --quiet --compile-bytecode --python $(BIN)/python
+else
+CREATE = $(PYTHON) -m venv $(VENV)
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
+endif
+
+.PHONY: help
+help: ## print this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
+
+$(VENV)/runtime: requirements.txt client/pyproject.toml server/pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: set PYTHON=/path/to/python3.11")'
+	@echo "setting up $(VENV) (runtime)"
+	@$(CREATE)
+	@$(INSTALL) --require-hashes -r requirements.txt
+	@$(INSTALL) --no-deps --no-build-isolation $(EDITABLE)
+	@touch $@
+
+$(VENV)/dev: $(VENV)/runtime requirements-dev.txt
+	@echo "setting up $(VENV) (tests and tools)"
+	@$(INSTALL) --require-hashes -r requirements-dev.txt
+	@touch $@
+
+.PHONY: setup
+setup: $(VENV)/runtime ## install what the demo and the server need into .venv
+
+.PHONY: demo
+demo: $(VENV)/runtime ## watch three jobs being pushed to a client: real processes, real HTTP
+	@$(BIN)/python -m examples.demo
+
+.PHONY: run
+run: $(VENV)/runtime ## serve on http://localhost:8000 until Ctrl-C (FLAGS="..." adds options)
+	@exec $(BIN)/python -m video_translation_server serve $(FLAGS)
+
+.PHONY: test
+test: $(VENV)/dev ## run the tests
+	@$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: integration-test
+integration-test: $(VENV)/runtime ## server and client side by side, with both logs, requests per job and delays
+	@$(BIN)/python -m tests.system.integration
+
+.PHONY: chaos
+chaos: $(VENV)/dev ## kill the server for 5 minutes, compare what arrived with its log (OPTIONS="--kills 20 --seconds 60")
+	@$(BIN)/python -m tests.chaos $(OPTIONS)
+
+.PHONY: bench-delivery
+bench-delivery: $(VENV)/dev ## what a durable delivery costs, beside bare aiohttp and naive httpx (FLAGS="--profile": where it goes)
+	@$(BIN)/python -m benchmarks.delivery $(FLAGS)
+
+.PHONY: bench-latency
+bench-latency: $(VENV)/dev ## from a transition to its push, beside a bare POST and polling (FLAGS="..." adds options)
+	@$(BIN)/python -m benchmarks.latency $(FLAGS)
+
+.PHONY: bench-fairness
+bench-fairness: $(VENV)/runtime ## what a hanging and a refusing endpoint cost 98 healthy ones (FLAGS="..." adds options)
+	@$(BIN)/python -m benchmarks.fairness $(FLAGS)
+
+.PHONY: check
+check: $(VENV)/dev ## format, lint, strict types, import rules, fresh contract
+	@$(BIN)/ruff format --check . || { echo "fix with: make format"; exit 1; }
+	@$(BIN)/ruff check . || { echo "fix with: make format (what it can fix), then by hand"; exit 1; }
+	@$(BIN)/mypy || exit 1
+	@$(BIN)/lint-imports --no-cache || { echo "the import map is in pyproject.toml; docs/architecture.md explains it"; exit 1; }
+	@$(BIN)/python -m video_translation_server.contract --check contract || { echo "fix with: make contract"; exit 1; }
+
+.PHONY: format
+format: $(VENV)/dev ## format the code and apply safe lint fixes
+	@$(BIN)/ruff check --fix-only --quiet .
+	@$(BIN)/ruff format .
+
+.PHONY: contract
+contract: $(VENV)/runtime ## write the generated files of contract/ anew
+	@$(BIN)/python -m video_translation_server.contract contract
+
+.PHONY: lock
+lock: ## resolve the dependencies anew and write both lock files (needs uv)
+	@command -v uv >/dev/null || { echo "make lock needs uv: pip install uv"; exit 1; }
+	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --upgrade \
+		--group build client/pyproject.toml server/pyproject.toml -o requirements.txt
+	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --upgrade \
+		--group build --group dev -c requirements.txt client/pyproject.toml server/pyproject.toml -o requirements-dev.txt
+
+.PHONY: clean
+clean: ## remove .venv and caches
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

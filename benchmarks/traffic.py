@@ -1,0 +1,133 @@
+"""What is delivered, the same for every contestant: endpoints, jobs in their transitions, the signed requests.
+
+Everything comes from a seed, built by the server's own pure functions (`lifecycle`, `signing`); nothing here sends.
+"""
+
+import base64
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+from video_translation_server import lifecycle
+from video_translation_server.delivery.attempt import HEADERS
+from video_translation_server.model import Change, Endpoint, Job, Plan
+from video_translation_server.signing import SECRET_PREFIX, signature_headers
+
+TRANSITIONS = 3
+BLOCK = 1000
+"""Jobs that make each of their transitions together, so that one job's come some way apart, as in life."""
+NEVER = Plan(pending_seconds=1e8, running_seconds=1e8)
+"""The simulation leaves these jobs alone; the benchmark moves them."""
+REQUEST = {"video": {"type": "url", "url": "https://example.com/keynote.mp4"}, "title": "Opening keynote, main stage"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shape:
+    """How much goes where.
+
+    Attributes:
+        fan_out: Endpoints that get each event. Endpoints of one workspace share its events, so there are
+            `endpoints / fan_out` workspaces.
+        port: The receiver's, on 127.0.0.1.
+    """
+
+    deliveries: int
+    endpoints: int
+    fan_out: int
+    port: int
+    seed: int
+
+    @property
+    def events(self) -> int:
+        """How many events make that many deliveries."""
+        return self.deliveries // self.fan_out
+
+    @property
+    def workspaces(self) -> int:
+        """How many workspaces share the endpoints."""
+        return self.endpoints // self.fan_out
+
+
+def endpoints(shape: Shape, now: float) -> list[Endpoint]:
+    """The endpoints, each a path of its own on the receiver."""
+    chance = random.Random(shape.seed)
+    return [
+        Endpoint(
+            id=f"ep_{chance.getrandbits(128):032x}",
+            workspace_id=workspace(number % shape.workspaces),
+            url=f"http://127.0.0.1:{shape.port}/hooks/{number}",
+            created_at=now,
+            secret=SECRET_PREFIX + base64.b64encode(chance.randbytes(32)).decode(),
+        )
+        for number in range(shape.endpoints)
+    ]
+
+
+def workspace(number: int) -> str:
+    """The id of a workspace."""
+    return f"ws_{number:04}"
+
+
+def changes(shape: Shape, now: float) -> Iterator[Change]:
+    """One change per event, workspaces in turn; every job is created, runs and completes."""
+    chance = random.Random(shape.seed + 1)
+    return islice(_endless(shape, chance, now), shape.events)
+
+
+def _endless(shape: Shape, chance: random.Random, now: float) -> Iterator[Change]:
+    block = min(BLOCK, -(-shape.events // TRANSITIONS))
+    while True:
+        jobs: list[Job] = []
+        for number in range(block):
+            created = create(chance, workspace(number % shape.workspaces), now)
+            jobs.append(created.job)
+            yield created
+        for _ in range(TRANSITIONS - 1):
+            moves = [_advance(chance, job, now) for job in jobs]
+            yield from moves
+            jobs = [moved.job for moved in moves]
+
+
+def create(chance: random.Random, workspace_id: str, now: float) -> Change:
+    """A job's first transition."""
+    return lifecycle.create(
+        job_id=f"vt_{chance.getrandbits(128):032x}",
+        workspace_id=workspace_id,
+        output_language="Spanish (Spain)",
+        request=REQUEST,
+        plan=NEVER,
+        event_id=f"evt_{chance.getrandbits(128):032x}",
+        now=now,
+    )
+
+
+def _advance(chance: random.Random, job: Job, now: float) -> Change:
+    event_id = f"evt_{chance.getrandbits(128):032x}"
+    return lifecycle.advance(job, event_id=event_id, now=now, media_url="https://media.example.com/translations")
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """One request as the engine would send it."""
+
+    url: str
+    headers: dict[str, str]
+    body: bytes
+
+
+def posts(shape: Shape, now: float) -> list[Post]:
+    """The same deliveries as ready requests, signed beforehand."""
+    targets: dict[str, list[Endpoint]] = {}
+    for endpoint in endpoints(shape, now):
+        targets.setdefault(endpoint.workspace_id, []).append(endpoint)
+    return [
+        Post(endpoint.url, _headers(endpoint, change, int(now)), change.event.body)
+        for change in changes(shape, now)
+        for endpoint in targets[change.event.workspace_id]
+    ]
+
+
+def _headers(endpoint: Endpoint, change: Change, now: int) -> dict[str, str]:
+    signed = signature_headers((endpoint.secret,), event_id=change.event.id, timestamp=now, body=change.event.body)
+    return HEADERS | signed | {"Accept-Encoding": "identity"}

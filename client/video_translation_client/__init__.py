@@ -1,0 +1,68 @@
+"""The Python client for video-translation jobs: push first, with a poll behind it."""
+
+import logging
+
+from video_translation_client._client import VideoTranslationClient
+from video_translation_client._dispatcher import EventCallback
+from video_translation_client._errors import (
+    APIError,
+    AuthenticationError,
+    ClientClosedError,
+    ConflictError,
+    GoneError,
+    InsufficientCreditError,
+    InvalidRequestError,
+    JobCancelledError,
+    JobFailedError,
+    NotFoundError,
+    PayloadTooLargeError,
+    PermissionDeniedError,
+    RateLimitError,
+    ServerError,
+    ServerUnreachableError,
+    UnexpectedResponseError,
+    VideoTranslationError,
+    WaitTimeoutError,
+    WebhookVerificationError,
+)
+from video_translation_client._handle import Job
+from video_translation_client._metrics import Durations, Metrics
+from video_translation_client._models import Event, JobSnapshot
+from video_translation_client._polling import PollPolicy
+from video_translation_client._registration import Registration
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "APIError",
+    "AuthenticationError",
+    "ClientClosedError",
+    "ConflictError",
+    "Durations",
+    "Event",
+    "EventCallback",
+    "GoneError",
+    "InsufficientCreditError",
+    "InvalidRequestError",
+    "Job",
+    "JobCancelledError",
+    "JobFailedError",
+    "JobSnapshot",
+    "Metrics",
+    "NotFoundError",
+    "PayloadTooLargeError",
+    "PermissionDeniedError",
+    "PollPolicy",
+    "RateLimitError",
+    "Registration",
+    "ServerError",
+    "ServerUnreachableError",
+    "UnexpectedResponseError",
+    "VideoTranslationClient",
+    "VideoTranslationError",
+    "WaitTimeoutError",
+    "WebhookVerificationError",
+]
+
+# A library is silent until the program says where logs go: logging.basicConfig(level="INFO", ...).
+logging.getLogger("video_translation_client").addHandler(logging.NullHandler())

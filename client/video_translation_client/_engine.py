@@ -1,0 +1,153 @@
+"""The composition root: builds a client's parts, wires them, and takes them down in order.
+
+It holds no behaviour of its own, so that the blocking client and an async one can be doors to the same parts.
+"""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import logging
+import os
+import threading
+import weakref
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from video_translation_client._dispatcher import Dispatcher
+from video_translation_client._errors import ClientClosedError
+from video_translation_client._inbox import Inbox
+from video_translation_client._intake import Intake
+from video_translation_client._jobs import JobRegistry
+from video_translation_client._listener import Listener, check_address
+from video_translation_client._metrics import Meter
+from video_translation_client._models import JobSnapshot
+from video_translation_client._operations import get_job
+from video_translation_client._receiver import Receiver
+from video_translation_client._reconcile import Policies, Reconciler
+from video_translation_client._registrar import Registrar
+from video_translation_client._transport import Transport
+from video_translation_client._upkeep import Upkeep
+
+logger = logging.getLogger("video_translation_client")
+
+DEFAULT_BASE_URL: Final = "http://localhost:8000"
+_UPKEEP_DEADLINE: Final = 2.0
+_EXIT_DEADLINE: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that a client can be told, resolved."""
+
+    base_url: str
+    api_key: str | None = field(repr=False)
+    webhook_host: str
+    webhook_port: int
+    public_url: str | None
+    timeout: float
+    max_retries: int
+    ttl_seconds: int | None
+    tolerance: float
+    policies: Policies
+
+
+def from_environment(value: str | None, *names: str, environ: Mapping[str, str] | None = None) -> str | None:
+    """Return `value`, or where it is None the first of these environment variables that is set."""
+    environ = os.environ if environ is None else environ
+    return value if value is not None else next((environ[name] for name in names if environ.get(name)), None)
+
+
+class Engine:
+    """A client's parts. Opens nothing and starts no thread before it is needed."""
+
+    def __init__(self, settings: Settings) -> None:
+        check_address(settings.webhook_host, settings.webhook_port, settings.public_url)
+        self.meter = Meter()
+        self.dispatcher = Dispatcher(self.meter)
+        self.registry = JobRegistry(self)
+        self.transport = Transport(
+            settings.base_url,
+            api_key=settings.api_key,
+            timeout=settings.timeout,
+            max_retries=settings.max_retries,
+            meter=self.meter,
+        )
+        self._inbox = Inbox(self.dispatcher.publish)
+        self.intake = Intake(self.registry, self._inbox, self.meter)
+        self.receiver = Receiver(self.intake.push, self.meter, tolerance=settings.tolerance)
+        self._upkeep = Upkeep()
+        self.reconciler = self._make_reconciler(settings)
+        self.registrar = self._make_registrar(settings)
+        self._closing = threading.Lock()
+        self._closed = False
+        _open.add(self)
+
+    def read_job(self, job_id: str) -> JobSnapshot:
+        """Ask the service for a job, and let every handle and waiter learn of the answer."""
+        snapshot = self.transport.send(get_job(job_id))
+        self.intake.learn(snapshot)
+        return snapshot
+
+    def defer(self, work: Callable[[], object]) -> None:
+        """Run `work` soon on the callback thread."""
+        self.dispatcher.defer(work)
+
+    def close(self, timeout: float) -> None:
+        """Take everything down; safe to call again. `timeout` (seconds) is for queued callbacks."""
+        with self._closing:
+            if self._closed:
+                return
+            self._closed = True
+        _open.discard(self)
+        # 1. Nothing new is begun. 2. The service stops pushing, the receiver ends. 3. Waiters learn that
+        # nothing will come; before the callbacks drain, because one of them may be such a waiter.
+        # 4. What was accepted reaches the callbacks. 5. The connections go.
+        self.transport.hurry()
+        self._upkeep.stop(_UPKEEP_DEADLINE)
+        self.registrar.close()
+        self.registry.close(ClientClosedError("the client was closed before the job ended; the job itself goes on"))
+        self.dispatcher.stop(timeout)
+        self.transport.close()
+        logger.info("client of %s closed", self.transport.base_url)
+
+    def _make_reconciler(self, settings: Settings) -> Reconciler:
+        return Reconciler(
+            transport=self.transport,
+            intake=self.intake,
+            inbox=self._inbox,
+            registry=self.registry,
+            meter=self.meter,
+            upkeep=self._upkeep,
+            policies=settings.policies,
+        )
+
+    def _make_registrar(self, settings: Settings) -> Registrar:
+        return Registrar(
+            transport=self.transport,
+            receiver=self.receiver,
+            make_listener=functools.partial(
+                Listener,
+                self.receiver,
+                host=settings.webhook_host,
+                port=settings.webhook_port,
+                public_url=settings.public_url,
+            ),
+            registry=self.registry,
+            intake=self.intake,
+            reconciler=self.reconciler,
+            dispatcher=self.dispatcher,
+            upkeep=self._upkeep,
+            ttl_seconds=settings.ttl_seconds,
+        )
+
+
+# A program that ends without close() should not leave an endpoint behind to which nobody listens.
+_open: weakref.WeakSet[Engine] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_forgotten() -> None:
+    for engine in list(_open):
+        engine.close(_EXIT_DEADLINE)

@@ -1,0 +1,144 @@
+"""The receiving end of a webhook without any I/O: method, headers and raw body in, a reply out.
+
+It verifies, parses and hands over; which event is new is the inbox's business, and the sockets belong to
+the adapters in `integrations` and to the listener.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from video_translation_client._errors import WebhookVerificationError
+from video_translation_client._metrics import Meter
+from video_translation_client._models import Event, read_event
+from video_translation_client._signature import DEFAULT_TOLERANCE, Keyring
+
+logger = logging.getLogger("video_translation_client")
+
+DEFAULT_PATH: Final = "/webhooks/video-translation"
+MAX_BODY: Final = 1024 * 1024
+_ALLOWED: Final = "GET, HEAD, OPTIONS, POST"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An HTTP answer as a value."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+class Receiver:
+    """Turns deliveries into events.
+
+    Args:
+        accept: called with each genuine event; it must not block. What it raises is answered with 500,
+            so that the service delivers again.
+        meter: counts receipts.
+        tolerance: seconds by which a signed time may differ from this host's clock.
+        now: the wall clock, unix seconds.
+    """
+
+    def __init__(
+        self,
+        accept: Callable[[Event], None],
+        meter: Meter,
+        *,
+        tolerance: float = DEFAULT_TOLERANCE,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._accept = accept
+        self._meter = meter
+        self._tolerance = tolerance
+        self._now = now
+        self._keyring = Keyring((), tolerance=tolerance)
+        self.expecting = False
+        """A registration is under way: the secret for what comes now is about to be known."""
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The secrets that may have signed a delivery, newest first."""
+        return self._keyring.secrets
+
+    def trust(self, secrets: Sequence[str]) -> None:
+        """Verify with these secrets from now on; with none, every delivery is asked to come back later."""
+        self._keyring = Keyring(secrets, tolerance=self._tolerance)
+
+    @property
+    def should_wait(self) -> bool:
+        """Whether a delivery had better wait a moment than be sent away, to come again seconds later."""
+        return self.expecting and not self._keyring
+
+    def handle(self, method: str, headers: Mapping[str, str], body: bytes) -> Reply:
+        """Answer one request; never raises.
+
+        Args:
+            method: HTTP method.
+            headers: names in any case.
+            body: the raw bytes, exactly as they came.
+        """
+        if method == "POST":
+            return self._post(headers, body)
+        if method == "OPTIONS":
+            return Reply(204, {"allow": _ALLOWED})
+        if method in ("GET", "HEAD"):
+            return Reply(200, {"content-type": "text/plain"}, b"" if method == "HEAD" else b"ready for webhooks\n")
+        return _refusal(405, "method_not_allowed", "deliveries are POSTed", {"allow": _ALLOWED})
+
+    def too_large(self) -> Reply:
+        """Answer a request whose body passed `MAX_BODY` before it was read to its end."""
+        self._meter.count("pushes_refused")
+        return _refusal(413, "payload_too_large", f"a delivery has at most {MAX_BODY} bytes", {"connection": "close"})
+
+    def _post(self, headers: Mapping[str, str], body: bytes) -> Reply:
+        if len(body) > MAX_BODY:
+            return self.too_large()
+        keyring = self._keyring
+        if not keyring:
+            # An early delivery of an endpoint whose secret is still on its way to us, or a late one.
+            self._meter.count("pushes_refused")
+            return _refusal(503, "not_registered", "no secret is known yet: deliver again later", {"retry-after": "1"})
+        try:
+            verified = keyring.verify(body, headers, now=self._now())
+        except WebhookVerificationError as error:
+            return self._refuse(401, error)
+        try:
+            event = _parse(body, verified.event_id)
+        except WebhookVerificationError as error:
+            return self._refuse(400, error)
+        self._meter.count("pushes_received")
+        try:
+            self._accept(event)
+        except Exception:
+            logger.exception("event %s could not be taken in; the service is asked to deliver it again", event.id)
+            return _refusal(500, "internal_error", "the event could not be taken in")
+        return Reply(204)
+
+    def _refuse(self, status: int, error: WebhookVerificationError) -> Reply:
+        self._meter.count("pushes_refused")
+        logger.warning("a delivery was refused with %d: %s", status, error)
+        return _refusal(status, error.reason, str(error))
+
+
+def _parse(body: bytes, signed_id: str | None) -> Event:
+    # The id inside the signed body is what counts. Without one, only a signed header or the body itself
+    # may stand in: an id from an unsigned header would let a replay pass as something new.
+    try:
+        payload = json.loads(body)
+        return read_event(payload, fallback_id=signed_id or "body_" + hashlib.sha256(body).hexdigest())
+    except (ValueError, RecursionError) as error:
+        raise WebhookVerificationError(
+            f"the body is signed, but it is no event: {error}", reason="malformed_body"
+        ) from error
+
+
+def _refusal(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> Reply:
+    body = json.dumps({"error": {"code": code, "message": message}}).encode()
+    return Reply(status, {"content-type": "application/json", **(headers or {})}, body)

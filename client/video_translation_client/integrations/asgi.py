@@ -1,0 +1,78 @@
+"""The receiver as a bare ASGI application: for Starlette mounts, other frameworks and the thread receiver.
+
+It reads the raw body up to the limit and writes the reply; verification and parsing are the receiver's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Final
+
+from video_translation_client._receiver import MAX_BODY, Receiver, Reply
+
+# Together two seconds: far more than an answer of the service takes, far less than its own deadline.
+_PATIENCE: Final = 200
+_GLANCE: Final = 0.01
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+
+class ReceiverApp:
+    """An ASGI application that answers every path alike: the signature, not the path, is the proof."""
+
+    def __init__(self, receiver: Receiver) -> None:
+        self._receiver = receiver
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one HTTP request; other kinds of connection are declined."""
+        if scope["type"] == "lifespan":
+            await _live(receive, send)
+        elif scope["type"] == "http":
+            reply = await answer(self._receiver, scope, receive)
+            if reply is not None:
+                await _write(reply, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1000})
+
+
+async def answer(receiver: Receiver, scope: Scope, receive: Receive) -> Reply | None:
+    """Read a request and let the receiver judge it; None when the sender went away in the middle."""
+    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+    declared = headers.get("content-length", "")
+    if declared.isdigit() and int(declared[:12]) > MAX_BODY:
+        return receiver.too_large()
+    body = bytearray()
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] != "http.request":
+            return None
+        body += message.get("body", b"")
+        if len(body) > MAX_BODY:
+            return receiver.too_large()
+        more = message.get("more_body", False)
+    for _ in range(_PATIENCE):
+        if not receiver.should_wait:
+            break
+        await asyncio.sleep(_GLANCE)
+    return receiver.handle(scope["method"], headers, bytes(body))
+
+
+async def _write(reply: Reply, send: Send) -> None:
+    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers.items()]
+    if reply.body:
+        headers.append((b"content-length", b"%d" % len(reply.body)))
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "http.response.body", "body": reply.body})
+
+
+async def _live(receive: Receive, send: Send) -> None:
+    while True:
+        message = await receive()
+        await send({"type": message["type"] + ".complete"})
+        if message["type"] == "lifespan.shutdown":
+            return

@@ -1,0 +1,34 @@
+"""The HTTP API: routes by noun over the store, one door in front of them, one table of errors.
+
+It drives the rest of the server through the ports in `context` and opens no outgoing socket.
+"""
+
+from fastapi import FastAPI
+
+from video_translation_server import __version__
+from video_translation_server.api import deliveries, endpoints, events, health, status, translations
+from video_translation_server.api.context import Context
+from video_translation_server.api.door import Door
+from video_translation_server.api.errors import install_error_handlers
+from video_translation_server.wire.responses import ErrorAnswer
+
+__all__ = ["Context", "create_api"]
+
+
+def create_api(context: Context) -> FastAPI:
+    """The application that answers the API's requests with what `context` holds."""
+    api = FastAPI(
+        title="Video translation server",
+        version=__version__,
+        description="HeyGen-v3-compatible video translation for your own machine. Not affiliated with HeyGen.",
+        redoc_url=None,
+        # A path with a slash too many is unknown, in the shape of every other error.
+        redirect_slashes=False,
+        responses={"4XX": {"model": ErrorAnswer}, "5XX": {"model": ErrorAnswer}},
+    )
+    api.state.context = context
+    for module in (translations, status, endpoints, events, deliveries, health):
+        api.include_router(module.router)
+    install_error_handlers(api)
+    api.add_middleware(Door, keyless=not context.key_digests, max_request_bytes=context.max_request_bytes)
+    return api

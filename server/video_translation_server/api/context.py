@@ -1,0 +1,50 @@
+"""What the API works with, given by `app`: the store, time, ids, and ports to what it must drive elsewhere."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Protocol, cast
+
+from fastapi import Depends, Request
+
+from video_translation_server.clock import Clock
+from video_translation_server.ids import Ids
+from video_translation_server.model import Plan
+from video_translation_server.store import Store
+from video_translation_server.wire.requests import Script
+
+
+class Planner(Protocol):
+    """Port: decides a new job's fate."""
+
+    def plan(self, script: Script) -> Plan:
+        """The plan for one job."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The API's surroundings.
+
+    Attributes:
+        check_target: Raises InvalidError for a webhook URL that may not be called.
+        key_digests: SHA-256 of each key that is accepted; empty accepts any key, and none.
+        is_ready: True while every loop of the server runs.
+    """
+
+    store: Store
+    clock: Clock
+    ids: Ids
+    planner: Planner
+    check_target: Callable[[str], None]
+    new_secret: Callable[[], str]
+    is_ready: Callable[[], bool]
+    key_digests: frozenset[bytes] = frozenset()
+    max_request_bytes: int = 1024 * 1024
+
+
+def _context(request: Request) -> Context:
+    return cast("Context", request.app.state.context)
+
+
+Surroundings = Annotated[Context, Depends(_context)]
+"""Parameter type of a route that needs the context."""

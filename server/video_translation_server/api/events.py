@@ -1,0 +1,88 @@
+"""`GET /v3/webhooks/events`: the event log, backwards as history, forwards as the catch-up door."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import msgspec
+from fastapi import APIRouter, Query, Response
+
+from video_translation_server.api.answers import Limit, Token, decode_token, encode_token, page
+from video_translation_server.api.auth import Workspace
+from video_translation_server.api.context import Context, Surroundings
+from video_translation_server.errors import GoneError, InvalidError, NotFoundError
+from video_translation_server.model import Event
+from video_translation_server.store import EventFilter
+from video_translation_server.wire.events import EVENT_TYPES
+from video_translation_server.wire.responses import EventPage
+
+router = APIRouter(prefix="/v3/webhooks", tags=["events"])
+
+CURSOR = "cur_"
+
+
+@router.get("/events", response_model=EventPage)
+async def list_(
+    *,
+    workspace: Workspace,
+    context: Surroundings,
+    limit: Limit = 10,
+    token: Token = None,
+    after: Annotated[str | None, Query(max_length=255, description="An event id or a cursor: read forward")] = None,
+    event_type: Annotated[str | None, Query(max_length=255)] = None,
+    entity_id: Annotated[str | None, Query(max_length=255, description="A job id")] = None,
+    video_translate_id: Annotated[str | None, Query(max_length=255, description="A job id")] = None,
+) -> Response:
+    """Newest first; with `after`, from just behind that point in log order."""
+    if event_type is not None and event_type not in EVENT_TYPES:
+        raise InvalidError(f"unknown event type {event_type!r}", param="event_type")
+    if entity_id is not None and video_translate_id not in (None, entity_id):
+        raise InvalidError("entity_id and video_translate_id name different jobs; give one of them", param="entity_id")
+    wanted = EventFilter(type=event_type, job_id=video_translate_id or entity_id)
+    if after is None:
+        return await _history(context, workspace, limit, token, wanted)
+    if token is not None:
+        raise InvalidError("`after` and `token` exclude each other; read on with `after=<cursor>`", param="token")
+    position = await _position(context, workspace, after)
+    # One more than asked for tells whether there is another page.
+    events, read_to = await context.store.events_after(workspace, position, limit=limit + 1, wanted=wanted)
+    more = len(events) > limit
+    cursor = encode_cursor(events[limit - 1].position if more else read_to)
+    return page(_bodies(events[:limit]), None, cursor=cursor, has_more=more)
+
+
+async def _history(context: Context, workspace: str, limit: int, token: str | None, wanted: EventFilter) -> Response:
+    before = decode_token("events", token)
+    events = await context.store.events_before(workspace, before, limit=limit + 1, wanted=wanted)
+    place = events[limit - 1].position if len(events) > limit else None
+    return page(_bodies(events[:limit]), encode_token("events", place))
+
+
+def _bodies(events: Sequence[Event]) -> list[msgspec.Raw]:
+    """The very bytes that webhooks carry."""
+    return [msgspec.Raw(event.body) for event in events]
+
+
+async def _position(context: Context, workspace: str, after: str) -> int:
+    number = after.removeprefix(CURSOR)
+    if after.startswith(CURSOR) and number.isascii() and number.isdigit() and len(number) < 19:  # noqa: PLR2004  (SQLite's integers end there)
+        return await _known_position(context, int(number))
+    try:
+        return await context.store.event_position(workspace, after)
+    except NotFoundError:
+        raise InvalidError(f"no event or cursor {after!r} in this log", param="after") from None
+
+
+async def _known_position(context: Context, position: int) -> int:
+    if position > await context.store.last_position():
+        raise InvalidError("this cursor is ahead of the log: it is of another server", param="after")
+    oldest = await context.store.first_position() - 1
+    if position < oldest:
+        raise GoneError(
+            f"the log no longer goes back to this cursor; the oldest is {encode_cursor(oldest)}", param="after"
+        )
+    return position
+
+
+def encode_cursor(position: int) -> str:
+    """A log position as callers see it."""
+    return f"{CURSOR}{position}"

@@ -1,0 +1,97 @@
+"""`/v3/video-translations`: create, list, get, and the languages."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+from msgspec.structs import replace
+
+from video_translation_server import lifecycle
+from video_translation_server.api.answers import Limit, Token, answer, decode_token, encode_token, page
+from video_translation_server.api.auth import Workspace
+from video_translation_server.api.context import Context, Surroundings
+from video_translation_server.errors import InvalidError
+from video_translation_server.model import Change, Endpoint, JobStatus
+from video_translation_server.transitions import record
+from video_translation_server.wire.events import FINAL_TYPES, job_resource
+from video_translation_server.wire.languages import LANGUAGES
+from video_translation_server.wire.requests import TranslationRequest
+from video_translation_server.wire.responses import Answer, Created, Languages, Page, Translation
+
+router = APIRouter(prefix="/v3/video-translations", tags=["translations"])
+
+
+@router.post("", response_model=Answer[Created])
+async def create(request: TranslationRequest, workspace: Workspace, context: Surroundings) -> Response:
+    """Start one job per output language; all of them, or none."""
+    if request.video.asset_id is not None:
+        raise InvalidError(
+            f"no asset {request.video.asset_id[:80]!r} in this workspace; give the video by url",
+            param="video.asset_id",
+        )
+    if request.callback_url is not None:
+        _check_callback(context, request.callback_url)
+    now, kept = context.clock.now(), request.kept()
+    changes = [
+        lifecycle.create(
+            job_id=context.ids("vt"),
+            workspace_id=workspace,
+            output_language=language,
+            request=kept,
+            plan=context.planner.plan(request.simulation),
+            event_id=context.ids("evt"),
+            now=now,
+        )
+        for language in request.output_languages
+    ]
+    if request.callback_url is not None:
+        changes = [await _with_callback(change, request.callback_url, context) for change in changes]
+    await record(context.store, changes)
+    return answer({"video_translation_ids": [change.job.id for change in changes]})
+
+
+def _check_callback(context: Context, url: str) -> None:
+    try:
+        context.check_target(url)
+    except InvalidError as error:
+        raise InvalidError(error.message, param="callback_url") from None
+
+
+async def _with_callback(change: Change, url: str, context: Context) -> Change:
+    """The job with a one-off endpoint of its own: its end only, signed with the workspace's secret."""
+    job = change.job
+    callback = Endpoint(
+        id=context.ids("ep"),
+        workspace_id=job.workspace_id,
+        url=url,
+        created_at=job.created_at,
+        secret=await context.store.workspace_secret(job.workspace_id),
+        events=tuple(sorted(FINAL_TYPES)),
+        entity_id=job.id,
+        is_callback=True,
+    )
+    return replace(change, callback=callback)
+
+
+@router.get("", response_model=Page[Translation])
+async def list_(
+    workspace: Workspace,
+    context: Surroundings,
+    limit: Limit = 10,
+    token: Token = None,
+    status: Annotated[JobStatus | None, Query()] = None,
+) -> Response:
+    """The workspace's jobs, newest first."""
+    jobs, place = await context.store.jobs(workspace, limit=limit, token=decode_token("jobs", token), status=status)
+    return page([job_resource(job) for job in jobs], encode_token("jobs", place))
+
+
+@router.get("/languages", response_model=Answer[Languages])
+async def languages(_: Workspace) -> Response:
+    """The names that `output_languages` takes."""
+    return answer({"languages": LANGUAGES})
+
+
+@router.get("/{video_translation_id}", response_model=Answer[Translation])
+async def get(video_translation_id: str, workspace: Workspace, context: Surroundings) -> Response:
+    """One job."""
+    return answer(job_resource(await context.store.job(workspace, video_translation_id)))

@@ -1,0 +1,176 @@
+"""The composition root: builds the store, the loops and the API from settings, starts and stops them in order."""
+
+import asyncio
+import hashlib
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+
+import structlog
+from fastapi import FastAPI
+
+from video_translation_server import lifecycle
+from video_translation_server.api import Context, create_api
+from video_translation_server.clock import Clock, SystemClock
+from video_translation_server.delivery.attempt import Attempter
+from video_translation_server.delivery.worker import Worker
+from video_translation_server.ids import Ids, random_id
+from video_translation_server.model import DEFAULT_WORKSPACE
+from video_translation_server.outbound import AddressPolicy, Http1Sender, Sender, check_url
+from video_translation_server.probe import Probe, unobserved
+from video_translation_server.retry import RetryPolicy
+from video_translation_server.settings import Settings
+from video_translation_server.signing import new_secret
+from video_translation_server.simulation.mover import Mover
+from video_translation_server.simulation.planner import Planner
+from video_translation_server.store import Retention, Store, open_store
+from video_translation_server.transitions import record
+from video_translation_server.upkeep import Sweeping, Upkeep
+from video_translation_server.wire.requests import Script
+
+log = structlog.get_logger("app")
+
+RESTART_PAUSE = 1.0
+"""Seconds before a loop that failed is started again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """A running server without its listening socket."""
+
+    api: FastAPI
+    store: Store
+
+
+@asynccontextmanager
+async def running(
+    settings: Settings, *, clock: Clock | None = None, ids: Ids = random_id, probe: Probe = unobserved
+) -> AsyncIterator[Application]:
+    """Run everything behind the API while the block lasts.
+
+    At its end the attempts under way are aborted, their leases given back, and the store closed.
+
+    Raises:
+        StoreError: The store cannot be opened.
+        InvalidError: A network in `allow_targets` is none.
+    """
+    clock = clock or SystemClock()
+    policy = AddressPolicy.from_settings(settings.allow_targets, loopback=settings.is_loopback)
+    planner = Planner(
+        seconds=settings.translation_time,
+        pending_share=settings.pending_share,
+        error_rate=settings.error_rate,
+        seed=settings.seed,
+    )
+    async with AsyncExitStack() as closing:
+        store = await open_store(settings.store, ids=ids, disable_after=settings.disable_after, probe=probe)
+        closing.push_async_callback(store.close)
+        sender = Http1Sender(policy, connect_timeout=settings.connect_timeout, ca_file=_text(settings.ca_file))
+        closing.push_async_callback(sender.close)
+        loops = _Loops()
+        closing.push_async_callback(loops.stop)
+        if settings.start_job:
+            await _start_first_job(store, planner, clock, ids)
+        loops.start("simulation", _mover(settings, store, clock, ids).run)
+        loops.start("delivery", _worker(settings, store, sender, clock, probe).run)
+        loops.start("upkeep", _upkeep(settings, store, clock).run)
+        loops.start("sweeping", Sweeping(store, clock, interval=settings.poll_interval).run)
+        context = Context(
+            store=store,
+            clock=clock,
+            ids=ids,
+            planner=planner,
+            check_target=partial(check_url, policy=policy),
+            new_secret=new_secret,
+            is_ready=loops.are_running,
+            key_digests=frozenset(hashlib.sha256(key.encode()).digest() for key in settings.api_keys),
+            max_request_bytes=settings.max_request_bytes,
+        )
+        yield Application(create_api(context), store)
+
+
+def _mover(settings: Settings, store: Store, clock: Clock, ids: Ids) -> Mover:
+    return Mover(store, clock, ids, media_url=settings.media_url, poll_interval=settings.poll_interval)
+
+
+def _upkeep(settings: Settings, store: Store, clock: Clock) -> Upkeep:
+    retention = Retention(delivered=settings.keep_delivered, dead=settings.keep_dead, bodies=settings.keep_bodies)
+    return Upkeep(store, clock, retention, interval=settings.poll_interval)
+
+
+def _worker(settings: Settings, store: Store, sender: Sender, clock: Clock, probe: Probe) -> Worker:
+    retries = RetryPolicy(
+        delays=settings.retry_delays, jitter=settings.retry_jitter, max_retry_after=settings.max_retry_after
+    )
+    attempter = Attempter(
+        sender=sender,
+        policy=retries,
+        clock=clock,
+        deadline=settings.attempt_timeout,
+        chance=random.Random(settings.seed).random,  # noqa: S311  (jitter, reproducible with a seed)
+    )
+    return Worker(
+        store,
+        attempter,
+        clock,
+        concurrency=settings.concurrency,
+        per_endpoint=settings.max_in_flight,
+        lease=settings.lease,
+        poll_interval=settings.poll_interval,
+        drain_timeout=settings.drain_timeout,
+        probe=probe,
+    )
+
+
+async def _start_first_job(store: Store, planner: Planner, clock: Clock, ids: Ids) -> None:
+    """On an empty store, one job begins by itself, so that `/status` lives at once."""
+    if await store.newest_job(DEFAULT_WORKSPACE) is not None:
+        return
+    change = lifecycle.create(
+        job_id=ids("vt"),
+        workspace_id=DEFAULT_WORKSPACE,
+        output_language="English",
+        request={"video": {"type": "url", "url": "https://example.com/video.mp4"}, "title": "Self-started job"},
+        plan=planner.plan(Script()),
+        event_id=ids("evt"),
+        now=clock.now(),
+    )
+    await record(store, [change])
+
+
+def _text(path: object) -> str | None:
+    return None if path is None else str(path)
+
+
+class _Loops:
+    """The server's background loops: one that fails is logged and started again, and says so to `/readyz`."""
+
+    def __init__(self) -> None:
+        self._tasks: list[asyncio.Task[None]] = []
+        self._failed: set[str] = set()
+
+    def start(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
+        """Keep `run` going until `stop`."""
+        self._tasks.append(asyncio.create_task(self._keep_going(name, run), name=name))
+
+    def are_running(self) -> bool:
+        """False while a loop waits to be started again."""
+        return not self._failed
+
+    async def stop(self) -> None:
+        """End all loops and wait for their last words."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _keep_going(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            try:
+                await run()
+            except Exception:
+                self._failed.add(name)
+                log.exception("loop failed; it starts again", loop=name, pause=RESTART_PAUSE)
+            await asyncio.sleep(RESTART_PAUSE)
+            self._failed.discard(name)

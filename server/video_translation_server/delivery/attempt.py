@@ -1,0 +1,97 @@
+"""One attempt: sign, send, judge; from a claim to the settlement of it.
+
+It knows nothing of queues and leases, and never raises for what the network or the receiver does.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from video_translation_server import __version__
+from video_translation_server.clock import Clock
+from video_translation_server.model import Attempt, Claim, Dead, Delivered, Gone, RetryAt, Settlement, Verdict
+from video_translation_server.outbound import Sender
+from video_translation_server.retry import RetryPolicy, is_strained
+from video_translation_server.signing import signature_headers
+from video_translation_server.wire.events import iso_time
+
+log = structlog.get_logger("delivery")
+
+HEADERS = {
+    "Content-Type": "application/json",
+    "User-Agent": f"video-translation-server/{__version__}",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Attempter:
+    """Carries claims out, one POST each.
+
+    Attributes:
+        deadline: Seconds for the whole attempt.
+        chance: Random numbers from [0, 1) for the retry jitter.
+        real_time: Unix seconds for signature timestamps: receivers check them against their own clocks.
+    """
+
+    sender: Sender
+    policy: RetryPolicy
+    clock: Clock
+    deadline: float
+    chance: Callable[[], float]
+    real_time: Callable[[], float] = time.time
+
+    async def attempt(self, claim: Claim) -> Settlement:
+        """POST the claim's event to its endpoint and judge what came of it."""
+        started_at, started = self.clock.now(), time.perf_counter()
+        signatures = signature_headers(
+            claim.secrets,
+            event_id=claim.event_id,
+            timestamp=int(self.real_time()),
+            body=claim.body,
+            private_key=claim.private_key,
+        )
+        headers = claim.headers | HEADERS | signatures
+        outcome = await self.sender.post(claim.url, headers, claim.body, deadline=self.deadline)
+        attempt = Attempt(
+            number=claim.attempt, started_at=started_at, duration=time.perf_counter() - started, outcome=outcome
+        )
+        verdict = self.policy.judge(outcome, tries=claim.tries, now=self.clock.now(), chance=self.chance())
+        return Settlement(claim=claim, attempt=attempt, verdict=verdict, strained=is_strained(outcome))
+
+
+def log_settlement(settlement: Settlement, *, held: bool) -> None:
+    """One wide line per attempt, with every id and the verdict; never a secret.
+
+    `held` is False where the claim was lost meanwhile, so that the verdict changed nothing.
+    """
+    claim, attempt, outcome = settlement.claim, settlement.attempt, settlement.attempt.outcome
+    write = log.info if isinstance(settlement.verdict, Delivered) else log.warning
+    write(
+        "attempt",
+        verdict=_words(settlement.verdict) if held else "claim lost",
+        event_id=claim.event_id,
+        event_type=claim.event_type,
+        job_id=claim.job_id,
+        sequence=claim.sequence,
+        endpoint_id=claim.endpoint_id,
+        delivery_id=claim.delivery_id,
+        number=attempt.number,
+        outcome=str(outcome.kind),
+        status=outcome.status,
+        detail=outcome.detail or None,
+        ms=round(attempt.duration * 1000, 1),
+    )
+
+
+def _words(verdict: Verdict) -> str:
+    match verdict:
+        case Delivered():
+            return "delivered"
+        case RetryAt(due_at):
+            return f"retry at {iso_time(due_at)}"
+        case Dead():
+            return "dead"
+        case Gone():
+            return "gone"

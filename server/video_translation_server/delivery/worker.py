@@ -1,0 +1,195 @@
+"""The delivery loop: wait for work, claim it, attempt it, settle it.
+
+All state that matters is in the store; what is held here are the leases under way, given back on a stop.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+import structlog
+
+from video_translation_server.clock import Clock
+from video_translation_server.delivery.attempt import Attempter, log_settlement
+from video_translation_server.errors import StoreError
+from video_translation_server.model import Claim, Settlement
+from video_translation_server.probe import Probe, unobserved
+from video_translation_server.store import Store
+
+log = structlog.get_logger("delivery")
+T = TypeVar("T")
+
+LINGER = 0.01
+"""Seconds that a finished attempt waits for others to be settled with, while many are under way."""
+
+
+class Worker:
+    """Claims due deliveries and attempts them, at most `concurrency` at a time."""
+
+    def __init__(
+        self,
+        store: Store,
+        attempter: Attempter,
+        clock: Clock,
+        *,
+        concurrency: int,
+        per_endpoint: int,
+        lease: float,
+        poll_interval: float,
+        drain_timeout: float = 0.0,
+        probe: Probe = unobserved,
+    ) -> None:
+        """Nothing runs until `run`; `lease`, `poll_interval` and `drain_timeout` are seconds."""
+        self._store = store
+        self._attempter = attempter
+        self._clock = clock
+        self._concurrency = concurrency
+        self._per_endpoint = per_endpoint
+        self._lease = lease
+        self._poll_interval = poll_interval
+        self._drain_timeout = drain_timeout
+        self._probe = probe
+        # While this many attempts or more are under way, claims and settlements wait for company.
+        self._batch = max(1, concurrency // 2)
+        self._under_way: dict[asyncio.Task[None], Claim] = {}
+        self._finished: list[Settlement] = []
+        self._lingering: asyncio.TimerHandle | None = None
+        self._settles = False
+        self._wake = asyncio.Event()
+
+    async def run(self) -> None:
+        """Deliver until cancelled; then let the attempts under way end, for `drain_timeout` seconds.
+
+        What is still under way after that is aborted, and its leases are given back.
+        """
+        renewing = asyncio.create_task(self._renewing())
+        try:
+            with self._store.bells.deliveries.listen(self._wake):
+                while True:
+                    await self._wait()
+                    await _unbroken(self._turn())
+        finally:
+            renewing.cancel()
+            await self._stop()
+
+    async def _wait(self) -> None:
+        """Until a bell, enough settlements, or the next due time: the store is asked for it only when idle."""
+        if not self._wake.is_set():
+            now = self._clock.now()
+            due = await self._store.next_delivery_due(now)
+            poll = now + self._poll_interval
+            await self._clock.wait(self._wake, poll if due is None else min(due, poll))
+        self._wake.clear()
+
+    async def _turn(self) -> None:
+        """Settle what has finished and claim what there is room for: in one transaction where both are due.
+
+        A bell alone settles nothing: what is to be sent now does not wait for the disk on behalf of what was.
+        """
+        finished: list[Settlement] = []
+        if self._settles or len(self._under_way) >= self._concurrency:
+            finished, self._finished = self._finished, finished
+            self._stop_lingering()
+        room = self._concurrency - len(self._under_way) + len(finished)
+        steps = [self._claim(room)] if room > 0 else []
+        if finished:
+            steps.insert(0, self._settle(finished))
+        # Both to their ends, also where one fails: what the other has claimed must not be lost sight of.
+        for result in await asyncio.gather(*steps, return_exceptions=True):
+            if isinstance(result, BaseException):
+                raise result
+
+    async def _claim(self, room: int) -> None:
+        claims = await self._store.claim(
+            self._clock.now(), limit=room, per_endpoint=self._per_endpoint, lease=self._lease
+        )
+        self._probe("after claim")
+        for claim in claims:
+            task = asyncio.create_task(self._attempt(claim))
+            self._under_way[task] = claim
+            task.add_done_callback(self._end)
+
+    async def _attempt(self, claim: Claim) -> None:
+        settlement = await self._attempter.attempt(claim)
+        # Looked up only now: while the attempt ran, a turn may have taken the list and begun a new one.
+        self._finished.append(settlement)
+
+    def _end(self, task: asyncio.Task[None]) -> None:
+        """An attempt has ended: it is settled at once when nothing else is under way, else soon, with others."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            # A bug of ours: its lease runs out, then it is tried again.
+            log.error("attempt crashed", exc_info=error)
+            del self._under_way[task]
+        if len(self._finished) >= min(self._batch, len(self._under_way)):
+            self._settle_soon()
+        elif self._lingering is None:
+            self._lingering = asyncio.get_running_loop().call_later(LINGER, self._settle_soon)
+
+    def _settle_soon(self) -> None:
+        self._settles = True
+        self._wake.set()
+
+    def _stop_lingering(self) -> None:
+        self._settles = False
+        if self._lingering is not None:
+            self._lingering.cancel()
+            self._lingering = None
+
+    async def _settle(self, finished: list[Settlement]) -> None:
+        self._probe("before settle")
+        try:
+            held = await self._store.settle(finished, now=self._clock.now())
+        except StoreError:
+            # The answers are known but not on disk: keep them, so that a later turn can still settle them.
+            self._finished = finished + self._finished
+            self._settle_soon()
+            raise
+        self._forget_done()
+        for settlement, holds in zip(finished, held, strict=True):
+            log_settlement(settlement, held=holds)
+
+    def _forget_done(self) -> None:
+        """Make room for as many attempts as have been settled."""
+        waiting = {settlement.claim.delivery_id for settlement in self._finished}
+        for task in [task for task in self._under_way if task.done()]:
+            if self._under_way[task].delivery_id not in waiting:
+                del self._under_way[task]
+
+    async def _renewing(self) -> None:
+        """Extend the leases of what is under way well before they run out; leases run on real time."""
+        while True:
+            await asyncio.sleep(self._lease / 3)
+            claims = list(self._under_way.values())
+            if not claims:
+                continue
+            try:
+                await self._store.renew_claims(claims, lease=self._lease)
+            except Exception:
+                # The attempts go on: at the next third of the lease it may work, and the fence guards what they settle.
+                log.exception("leases not renewed; tried again", pause=self._lease / 3)
+
+    async def _stop(self) -> None:
+        self._stop_lingering()
+        if self._under_way and self._drain_timeout:
+            await asyncio.wait(self._under_way, timeout=self._drain_timeout)
+        tasks = dict(self._under_way)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        with contextlib.suppress(StoreError):  # the leases then run out by themselves
+            if self._finished:
+                await self._settle(self._finished)
+            await self._store.release(list(tasks.values()))
+        self._finished = []
+        self._under_way.clear()
+
+
+async def _unbroken(work: Coroutine[Any, Any, T]) -> T:
+    """Let a step that the store may already have committed end before a cancellation goes on."""
+    step = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(step)
+    except asyncio.CancelledError:
+        await asyncio.wait([step])
+        raise

@@ -1,0 +1,274 @@
+"""One connection: writes a request, reads its answer, and says as an `Outcome` what became of it.
+
+It is connected already, to an address that the guard has passed; `pool` keeps it between requests.
+"""
+
+import asyncio
+import ssl
+from typing import Protocol, cast
+
+from video_translation_server.model import Outcome, OutcomeKind
+from video_translation_server.outbound.answer import Answer
+from video_translation_server.outbound.request import Origin
+
+
+class Keeper(Protocol):
+    """Whoever keeps connections while they carry nothing."""
+
+    def joined(self, wire: "Wire") -> None:
+        """The connection is up."""
+
+    def rested(self, wire: "Wire") -> None:
+        """The connection has carried a request and may carry another."""
+
+    def left(self, wire: "Wire", *, gone: bool) -> None:
+        """The connection will carry no further request; `gone` once it is closed."""
+
+
+class Wire(asyncio.Protocol):
+    """One connection, which carries one request at a time.
+
+    Args:
+        loop: The loop that drives it.
+        keeper: Told when it is free and when it is gone.
+        origin: What it is connected to, by name.
+        address: What it is connected to, by address.
+        answer: Reads its answers.
+        max_body: Bytes after which `answer` cuts a body; for the words about it.
+
+    Attributes:
+        idle_since: The loop's time when its last request ended.
+    """
+
+    __slots__ = (
+        "_answer",
+        "_deadline",
+        "_fires",
+        "_gone",
+        "_keeper",
+        "_loop",
+        "_max_body",
+        "_requests",
+        "_spoke_first",
+        "_timer",
+        "_transport",
+        "_waiter",
+        "_when",
+        "address",
+        "idle_since",
+        "origin",
+    )
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        keeper: Keeper,
+        *,
+        origin: Origin,
+        address: str,
+        answer: Answer,
+        max_body: int,
+    ) -> None:
+        self._loop = loop
+        self._keeper = keeper
+        self.origin = origin
+        self.address = address
+        self._answer = answer
+        self._max_body = max_body
+        self._transport: asyncio.Transport | None = None
+        self._waiter: asyncio.Future[Outcome | None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._deadline = self._when = self._fires = 0.0
+        self._requests = 0
+        self._gone = self._spoke_first = False
+        self.idle_since = 0.0
+
+    def send(self, request: bytes, *, when: float, deadline: float) -> asyncio.Future[Outcome | None]:
+        """Write the request; the result is None where a kept connection was found closed.
+
+        Args:
+            request: All of it.
+            when: The loop's time at which the answer must have ended.
+            deadline: The seconds that `when` came from, for the words about it.
+        """
+        waiter = self._waiter = self._loop.create_future()
+        self._requests += 1
+        self._deadline = deadline
+        if self._requests > 1:
+            self._answer.begin()
+        if self._spoke_first:
+            self._fail(OutcomeKind.PROTOCOL, "the answer is not valid HTTP: it came before the request")
+        elif self._gone or self._transport is None:
+            self._broken(None)
+        else:
+            self._when = when
+            # A timer of an earlier request is left to run: setting one costs more than most requests need.
+            if self._timer is None or when < self._fires:
+                self._set_timer()
+            self._transport.write(request)
+        return waiter
+
+    def give_up(self, waiter: asyncio.Future[Outcome | None]) -> None:
+        """Close, if the request of this waiter still runs: whoever waited for it has been cancelled."""
+        if self._waiter is waiter:
+            self._waiter = None
+            self.abort()
+
+    def shut(self) -> None:
+        """Close: at once if a request runs, which ends as `reset`; else as TLS wants it."""
+        if self._waiter is not None:
+            self._broken(None)
+            self.abort()
+        else:
+            self._close()
+
+    def abort(self) -> None:
+        """Close at once, whatever is unsent."""
+        self._keeper.left(self, gone=False)
+        if self._transport is not None:
+            self._transport.abort()
+
+    def tls_session(self) -> ssl.SSLSession | None:
+        """What a later connection to the same name can resume; the first answer brings it (TLS 1.3)."""
+        if self._transport is None:
+            return None
+        tls = self._transport.get_extra_info("ssl_object")
+        return None if tls is None else cast("ssl.SSLSession | None", tls.session)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._keeper.joined(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes of the answer; those that nobody asked for must not meet the next request."""
+        if self._waiter is None:
+            self._spoke_first = self._requests == 0
+            self.abort()
+        elif self._answer.feed(data):
+            self._settle()
+
+    def eof_received(self) -> None:
+        """The other side sends no more; the transport closes itself after this, once all is sent."""
+        if self._waiter is None:
+            self._keeper.left(self, gone=False)
+        elif self._answer.eof():
+            self._settle()
+        else:
+            self._broken(None)
+            self.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The end, and its reason."""
+        self._gone = True
+        if self._waiter is not None:
+            # Without TLS's own goodbye, too, an answer that ends with the connection has ended.
+            if isinstance(exc, ssl.SSLEOFError) and self._answer.eof():
+                self._settle()
+            else:
+                self._broken(exc)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._keeper.left(self, gone=True)
+        self._answer.release()
+        self._transport = None
+
+    def _settle(self) -> None:
+        """The answer has been read as far as it is wanted."""
+        answer, transport = self._answer, self._transport
+        if answer.fault is not None:
+            self._fail(OutcomeKind.PROTOCOL, f"the answer is not valid HTTP: {answer.fault}")
+            return
+        cut = answer.cut and not answer.ended
+        detail = f"the answer's body was cut at {self._max_body} bytes" if cut else ""
+        self._end(self._outcome(OutcomeKind.STATUS, detail))
+        if not answer.ended or transport is None:
+            self.abort()
+        elif answer.reusable and not transport.is_closing() and not transport.get_write_buffer_size():
+            self.idle_since = self._loop.time()
+            self._keeper.rested(self)
+        else:  # also where some of the request is unsent, which would delay the next one
+            self._close()
+
+    def _set_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._fires = self._when
+        self._timer = self._loop.call_at(self._fires, self._ring)
+
+    def _ring(self) -> None:
+        """The timer's time has come: the request's that runs now, or an earlier one's."""
+        self._timer = None
+        if self._waiter is None:
+            return
+        if self._when > self._fires:
+            self._set_timer()
+        else:
+            self._expire()
+
+    def _expire(self) -> None:
+        """The deadline has passed."""
+        within = f"within the attempt's {self._deadline:g} s"
+        answer = self._answer
+        if answer.status is not None:
+            self._fail(OutcomeKind.SLOW_BODY, f"the answer's body did not end {within}")
+        elif answer.received:
+            self._fail(OutcomeKind.READ_TIMEOUT, f"only a part of the answer's headers came {within}")
+        else:
+            self._fail(OutcomeKind.READ_TIMEOUT, f"no answer came {within}")
+
+    def _broken(self, exc: Exception | None) -> None:
+        """The connection ended before the answer did."""
+        answer = self._answer
+        if self._requests > 1 and not answer.received:
+            self._end(None)
+        elif isinstance(exc, ssl.SSLError) and not isinstance(exc, ssl.SSLEOFError):
+            # With TLS 1.3 the server may refuse our side after the handshake has ended for us.
+            self._end(self._outcome(OutcomeKind.TLS, f"TLS failed: {words(exc)}"))
+        else:
+            where = "before any byte of the answer"
+            if answer.received:
+                where = f"in the middle of the answer's {'headers' if answer.status is None else 'body'}"
+            self._end(self._outcome(OutcomeKind.RESET, f"the connection was closed {where}"))
+
+    def _fail(self, kind: OutcomeKind, detail: str) -> None:
+        self._end(self._outcome(kind, detail))
+        self.abort()
+
+    def _outcome(self, kind: OutcomeKind, detail: str) -> Outcome:
+        answer = self._answer
+        return Outcome(
+            kind=kind,
+            status=answer.status,
+            detail=detail,
+            retry_after=answer.retry_after if answer.status is not None else None,
+            body=answer.body,
+            address=self.address,
+        )
+
+    def _end(self, outcome: Outcome | None) -> None:
+        waiter = self._waiter
+        self._waiter = None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(outcome)
+
+    def _close(self) -> None:
+        """Close; a peer that does not read would keep the socket until its bytes are gone."""
+        self._keeper.left(self, gone=False)
+        transport = self._transport
+        if transport is None:
+            return
+        if transport.get_write_buffer_size():
+            transport.abort()
+        else:
+            transport.close()
+
+
+def words(error: BaseException) -> str:
+    """The system's own words for an error, without numbers and class names."""
+    if isinstance(error, ssl.SSLError) and error.reason:
+        return error.reason.replace("_", " ").lower()
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) or type(error).__name__

@@ -1,0 +1,108 @@
+"""A listening server process: binds its socket, runs `app` behind uvicorn, and ends cleanly on a signal."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+from collections.abc import Iterator
+
+import structlog
+import uvicorn
+
+from video_translation_server.app import running
+from video_translation_server.probe import Probe, unobserved
+from video_translation_server.settings import Settings
+
+log = structlog.get_logger("serve")
+
+
+BACKLOG = 2048
+"""Connections that may wait to be accepted; the same as uvicorn's own."""
+
+
+class _Server(uvicorn.Server):
+    """uvicorn that says when it answers, and leaves signals to us.
+
+    Its own handling of them would end the process before our loops have stopped.
+    """
+
+    def __init__(self, config: uvicorn.Config, url: str) -> None:
+        super().__init__(config)
+        self._url = url
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        print(f"Listening on {self._url}", flush=True)  # noqa: T201  (the one line that scripts read)
+        log.info("listening", url=self._url)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def bind(settings: Settings) -> socket.socket:
+    """The listening socket; bound first, so that a busy port is an error before anything else has started.
+
+    Raises:
+        OSError: The address cannot be bound; the message names it.
+    """
+    host = "127.0.0.1" if settings.host == "localhost" else settings.host
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        # A restart must not wait for the old connections' TIME_WAIT.
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, settings.port))
+        # Two sockets may be bound to one port as long as neither listens: only this claims it.
+        listening.listen(BACKLOG)
+    except OSError as error:
+        listening.close()
+        raise OSError(error.errno, f"cannot listen on {host} port {settings.port}: {error.strerror}") from error
+    return listening
+
+
+def url_of(listening: socket.socket, host: str) -> str:
+    """The URL that callers use for a bound socket."""
+    return f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
+
+
+async def serve(settings: Settings, listening: socket.socket, *, probe: Probe = unobserved) -> None:
+    """Serve until SIGINT or SIGTERM; a second signal does not wait for requests under way.
+
+    The first line on stdout is `Listening on <url>`, once requests are answered.
+    """
+    async with running(settings, probe=probe) as application:
+        config = uvicorn.Config(
+            application.api,
+            loop="none",
+            log_config=None,
+            log_level="warning",
+            access_log=False,
+            lifespan="off",
+            ws="none",
+            timeout_graceful_shutdown=max(1, round(settings.stop_timeout)),
+        )
+        logging.getLogger("uvicorn.error").addFilter(_is_no_cancellation)
+        server = _Server(config, url_of(listening, settings.host))
+        _stop_on_signals(server)
+        await server.serve(sockets=[listening])
+    log.info("stopped")
+
+
+def _is_no_cancellation(record: logging.LogRecord) -> bool:
+    """A request that a stop has cut off is no fault: its traceback would only frighten."""
+    return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
+
+
+def _stop_on_signals(server: uvicorn.Server) -> None:
+    def stop() -> None:
+        server.force_exit = server.should_exit
+        server.should_exit = True
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        try:
+            loop.add_signal_handler(number, stop)
+        except NotImplementedError:  # Windows
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop))

@@ -1,0 +1,125 @@
+"""Every setting of the server, once: name, type, default, meaning. Read by `cli` and `app` only.
+
+`cli` turns each field into a flag and an environment variable; the rest of the server gets plain values.
+"""
+
+import ipaddress
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+
+def _split(value: object) -> object:
+    """Comma-separated text becomes its parts; anything else is left to the type."""
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+def _range(value: object) -> object:
+    """`10` or `5-15` becomes its two ends."""
+    if isinstance(value, int | float):
+        return (value, value)
+    if isinstance(value, str):
+        low, separator, high = value.partition("-")
+        return (low, high if separator else low)
+    return value
+
+
+def _networks(values: tuple[str, ...]) -> tuple[str, ...]:
+    """Refused here already, so that the refusal names the setting."""
+    for value in values:
+        try:
+            ipaddress.ip_network(value)
+        except ValueError as error:
+            raise ValueError(f"{error}; write each network as a CIDR such as 10.0.0.0/8") from error
+    return values
+
+
+Words = Annotated[tuple[str, ...], BeforeValidator(_split)]
+Networks = Annotated[Words, AfterValidator(_networks)]
+Seconds = Annotated[float, Field(gt=0, le=10 * 365 * 86400, allow_inf_nan=False)]
+DelaySeconds = Annotated[float, Field(ge=0, le=10 * 365 * 86400, allow_inf_nan=False)]
+Delays = Annotated[tuple[DelaySeconds, ...], BeforeValidator(_split)]
+SecondsRange = Annotated[tuple[DelaySeconds, DelaySeconds], BeforeValidator(_range)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Settings(BaseModel):
+    """The server's settings; a bad value raises pydantic's ValidationError, which names the field."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    host: str = Field("127.0.0.1", description="Address to listen on. Anything but loopback needs --api-keys.")
+    port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 picks a free one.")
+    store: str = Field("video-translation.db", description="Database: a file path or sqlite:///path.")
+    api_keys: Words = Field((), description="Keys that callers may use, separated by commas. None: any, on loopback.")
+    max_request_bytes: int = Field(1024 * 1024, ge=1024, description="Largest body of a request, bytes.")
+
+    translation_time: SecondsRange = Field(
+        (10.0, 10.0), description="Seconds that a job takes from creation to its end: 10, or a range as 5-15."
+    )
+    pending_share: Share = Field(0.1, description="Share of that time which a job waits before it runs.")
+    error_rate: Share = Field(0.1, description="Probability that a job fails.")
+    seed: int | None = Field(None, description="Seed of the simulation's randomness; none: different every time.")
+    start_job: bool = Field(True, description="Start one job by itself when the store is empty.")
+    media_url: str = Field(
+        "https://media.invalid/video-translations", description="Base of the URLs of completed videos."
+    )
+
+    attempt_timeout: Seconds = Field(10, description="Deadline of one delivery attempt as a whole, seconds.")
+    connect_timeout: Seconds = Field(5, description="Share of it for the connection, seconds.")
+    retry_delays: Delays = Field(
+        (5, 30, 120, 600, 1800, 3600, 7200, 14400, 28800, 28800),
+        description="Seconds after the 1st, 2nd, ... failed attempt, separated by commas.",
+    )
+    retry_jitter: Share = Field(0.2, description="Up to this share of a delay is added to it.")
+    max_retry_after: DelaySeconds = Field(3600, description="Longest Retry-After that is honoured, seconds.")
+    disable_after: Seconds = Field(3 * 86400, description="Seconds without a success that disable a failing endpoint.")
+    max_in_flight: int = Field(16, ge=1, le=10_000, description="Attempts under way per endpoint.")
+    concurrency: int = Field(256, ge=1, le=100_000, description="Attempts under way in all.")
+    lease: Seconds = Field(30, description="Seconds that a claim on a delivery holds without renewal.")
+    poll_interval: Seconds = Field(5, description="Seconds after which the store is looked at without a bell.")
+    allow_targets: Networks = Field(
+        (), description="Networks (CIDR) that may be called although they are not public, separated by commas."
+    )
+    ca_file: Path | None = Field(None, description="PEM file of a private CA that receivers' certificates may use.")
+    drain_timeout: DelaySeconds = Field(
+        0.5, description="Seconds that attempts under way get to end when the server stops; then they are aborted."
+    )
+    keep_delivered: Seconds = Field(7 * 86400, description="Seconds that delivered deliveries are kept.")
+    keep_dead: Seconds = Field(30 * 86400, description="Seconds that dead deliveries and events are kept.")
+    keep_bodies: Seconds = Field(7 * 86400, description="Seconds that receivers' answers are kept in the attempt log.")
+    stop_timeout: Seconds = Field(1.0, description="Seconds that requests under way get when the server stops.")
+
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level that is logged.")
+    log_format: Literal["text", "json"] = Field("text", description="Lines for people or for machines.")
+    log_file: Path | None = Field(None, description="Write the log to this file too.")
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "Settings":
+        low, high = self.translation_time
+        if low > high:
+            raise ValueError(f"translation_time: {low:g}-{high:g} is no range: the first number must be the smaller")
+        if self.lease <= self.attempt_timeout:
+            raise ValueError(
+                f"lease: {self.lease:g} s must be longer than attempt_timeout ({self.attempt_timeout:g} s), "
+                "or a delivery could be attempted twice at once"
+            )
+        if not self.is_loopback and not self.api_keys:
+            raise ValueError(
+                f"api_keys: listening on {self.host} opens the server to the network: give --api-keys, "
+                "or listen on 127.0.0.1"
+            )
+        return self
+
+    @property
+    def is_loopback(self) -> bool:
+        """True where only this machine can call the server."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False

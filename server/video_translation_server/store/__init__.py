@@ -1,0 +1,36 @@
+"""Everything durable, behind one Protocol of domain verbs: `base` has the promises, the engines keep them.
+
+`open_store` is the only door; which engine answers is decided by the URL alone.
+"""
+
+from pathlib import Path
+
+from video_translation_server.errors import StoreError
+from video_translation_server.ids import Ids, random_id
+from video_translation_server.probe import Probe, unobserved
+from video_translation_server.store.base import Bell, Bells, DeliveryFilter, EventFilter, Retention, Store
+from video_translation_server.store.sqlite import SqliteStore
+
+__all__ = ["Bell", "Bells", "DeliveryFilter", "EventFilter", "Retention", "Store", "open_store"]
+
+
+async def open_store(
+    url: str, *, ids: Ids = random_id, disable_after: float = 3 * 86400.0, probe: Probe = unobserved
+) -> Store:
+    """Open the store that `url` names, migrated to the newest schema.
+
+    Args:
+        url: A path or `sqlite:///path` for the embedded engine.
+        ids: Makes the ids of notices.
+        disable_after: Seconds without a success after which a failing endpoint is disabled.
+        probe: Called around commits; for test harnesses.
+
+    Raises:
+        StoreError: It is not ours, comes from a newer version, is in use, or has an unknown scheme.
+    """
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        return await SqliteStore.open(Path(url), ids=ids, disable_after=disable_after, probe=probe)
+    if scheme == "sqlite":
+        return await SqliteStore.open(Path(rest.removeprefix("/")), ids=ids, disable_after=disable_after, probe=probe)
+    raise StoreError(f"no store engine for {scheme}://: give a file path or sqlite:///path")

@@ -1,0 +1,226 @@
+"""Leases in SQLite: which deliveries may be attempted now, and who holds them.
+
+Every function takes a connection and runs inside the caller's transaction. `now` is the server's clock, `real_now`
+the machine's: leases run on real time (decision 0013).
+"""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import apsw
+import msgspec
+
+from video_translation_server.model import Claim, RetiredSecret
+
+BURST = 0.05
+"""Seconds by which a rate limit may be run ahead, so that a timer's lateness does not lower the rate."""
+
+# The endpoints with an unclaimed row that has a due time, by skipping through the index from one to the next; a
+# disabled one's rows are held.
+_OPEN = """
+WITH RECURSIVE ready(endpoint) AS (
+  SELECT min(endpoint) FROM deliveries WHERE due_at IS NOT NULL AND claim_id IS NULL
+  UNION ALL
+  SELECT (SELECT min(d.endpoint) FROM deliveries d
+          WHERE d.endpoint > ready.endpoint AND d.due_at IS NOT NULL AND d.claim_id IS NULL)
+  FROM ready WHERE ready.endpoint IS NOT NULL),
+open AS (
+  SELECT p.n, p.max_in_flight, p.strain, p.rate_limit, p.next_send_at, p.paused_until,
+    (SELECT min(d.due_at) FROM deliveries d
+     WHERE d.endpoint = p.n AND d.due_at IS NOT NULL AND d.claim_id IS NULL) AS due
+  FROM ready JOIN endpoints p ON p.n = ready.endpoint WHERE p.status = 'enabled')
+"""
+
+_CANDIDATES = f"""
+{_OPEN}
+SELECT n, rate_limit, next_send_at, max(1, coalesce(max_in_flight, :per_endpoint) >> strain)
+  - (SELECT count(*) FROM deliveries c WHERE c.endpoint = n AND c.claim_id IS NOT NULL) AS room
+FROM open WHERE due <= :now AND (paused_until IS NULL OR paused_until <= :now)
+  AND (next_send_at IS NULL OR next_send_at <= :now + {BURST})
+ORDER BY due
+"""
+
+_NEXT_DUE = f"""
+{_OPEN}
+SELECT min(at) FROM (
+  SELECT iif(ready_at > :now, ready_at, (SELECT min(d.due_at) FROM deliveries d
+      WHERE d.endpoint = n AND d.due_at > :now AND d.claim_id IS NULL)) AS at
+  FROM (SELECT n, max(due, coalesce(paused_until, 0), coalesce(next_send_at - {BURST}, 0)) AS ready_at FROM open))
+"""
+
+# The first due rows of each of these endpoints. Ranked in Python: a window function here costs three times as much.
+_HEADS = """
+SELECT d.id, d.endpoint, d.due_at FROM json_each(:endpoints) p JOIN deliveries d ON d.id IN (
+  SELECT x.id FROM deliveries x
+  WHERE x.endpoint = p.value AND x.due_at <= :now AND x.claim_id IS NULL ORDER BY x.due_at, x.id LIMIT :take)
+"""
+
+_CLAIM = """
+UPDATE deliveries SET claim_id = :claim_id, leased_until = :leased_until
+WHERE id IN (SELECT value FROM json_each(:ids))
+"""
+
+_CLAIMED = """
+SELECT d.id, d.claim_id, d.attempts + 1, d.tries + 1, d.first_attempt_at, e.id, e.type,
+  (SELECT id FROM jobs WHERE n = d.job), e.sequence, e.body, p.id, p.url, p.secret, p.retired, p.private_key, p.headers
+FROM json_each(?) claimed JOIN deliveries d ON d.id = claimed.value
+JOIN events e ON e.position = d.event JOIN endpoints p ON p.n = d.endpoint ORDER BY d.due_at, d.id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a worker asks for; `claim_id` is a number never used before, `leased_until` real time."""
+
+    now: float
+    leased_until: float
+    claim_id: int
+    limit: int
+    per_endpoint: int
+
+
+def claim(connection: apsw.Connection, wish: Wish) -> list[Claim]:
+    """Lease due deliveries until the wish is met or nothing more can be claimed."""
+    ids: list[int] = []
+    while (rest := wish.limit - len(ids)) > 0:
+        candidates = _candidates(connection, wish)[:rest]
+        if not candidates:
+            break
+        most = max(candidate.room for candidate in candidates)
+        # No endpoint's backlog is looked into deeper than its turn can reach.
+        take = min(most, math.ceil(rest / len(candidates)))
+        ids += _take(connection, wish, candidates, take, rest)
+        if take == most and len(candidates) < rest:
+            break
+    if not ids:
+        return []
+    return [_claim(row, wish.now) for row in connection.execute(_CLAIMED, (_json(ids),))]
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """An endpoint of which `room` deliveries may be claimed now; with a rate limit (per second), from when on."""
+
+    number: int
+    room: int
+    rate: float | None
+    next_send_at: float
+
+
+def _candidates(connection: apsw.Connection, wish: Wish) -> list[_Candidate]:
+    """The endpoints with something to claim, the one that is due longest first."""
+    candidates = []
+    rows = connection.execute(_CANDIDATES, {"now": wish.now, "per_endpoint": wish.per_endpoint})
+    for number, rate, sent_until, room in rows:
+        next_send_at, allowed = max(sent_until or 0.0, wish.now), room
+        if rate is not None:
+            allowed = math.floor((wish.now + BURST - next_send_at) * rate) + 1
+        if min(room, allowed) > 0:
+            candidates.append(_Candidate(number, min(room, allowed), rate, next_send_at))
+    return candidates
+
+
+def _take(
+    connection: apsw.Connection, wish: Wish, candidates: Sequence[_Candidate], take: int, limit: int
+) -> list[int]:
+    """Lease at most `take` of each candidate and `limit` in all; endpoints take turns: first the first of each."""
+    rooms = {candidate.number: candidate.room for candidate in candidates}
+    turns: Counter[int] = Counter()
+    heads = []
+    for delivery, number, due_at in connection.execute(
+        _HEADS, {"endpoints": _json(list(rooms)), "now": wish.now, "take": take}
+    ):
+        turns[number] += 1
+        if turns[number] <= rooms[number]:
+            heads.append((turns[number], due_at, delivery, number))
+    taken = sorted(heads)[:limit]
+    ids = [delivery for _, _, delivery, _ in taken]
+    connection.execute(_CLAIM, {"ids": _json(ids), "claim_id": wish.claim_id, "leased_until": wish.leased_until})
+    counts = Counter(number for _, _, _, number in taken)
+    for candidate in candidates:
+        _space_out(connection, candidate, counts[candidate.number])
+    return ids
+
+
+def _json(numbers: list[int]) -> str:
+    return msgspec.json.encode(numbers).decode()
+
+
+def _space_out(connection: apsw.Connection, candidate: _Candidate, count: int) -> None:
+    """Remember when a rate limit allows the next one (the generic cell rate algorithm)."""
+    if candidate.rate is not None and count:
+        next_send_at = candidate.next_send_at + count / candidate.rate
+        connection.execute("UPDATE endpoints SET next_send_at = ? WHERE n = ?", (next_send_at, candidate.number))
+
+
+def expire(connection: apsw.Connection, real_now: float) -> float | None:
+    """Free what is leased no longer: its worker is gone or stuck. The answer: when the next lease runs out."""
+    connection.execute(
+        "UPDATE deliveries SET claim_id = NULL, leased_until = NULL WHERE claim_id IS NOT NULL AND leased_until <= ?",
+        (real_now,),
+    )
+    return connection.execute("SELECT min(leased_until) FROM deliveries WHERE claim_id IS NOT NULL").get  # type: ignore[no-any-return]
+
+
+def renew(connection: apsw.Connection, claims: Sequence[Claim], leased_until: float) -> list[bool]:
+    """Extend the leases that still hold."""
+    renewed = []
+    for held in claims:
+        connection.execute(
+            "UPDATE deliveries SET leased_until = ? WHERE id = ? AND claim_id = ?",
+            (leased_until, held.delivery_id, held.claim_id),
+        )
+        renewed.append(connection.changes() == 1)
+    return renewed
+
+
+def release(connection: apsw.Connection, claims: Sequence[Claim]) -> None:
+    """Give leases back unused."""
+    connection.executemany(
+        "UPDATE deliveries SET claim_id = NULL, leased_until = NULL WHERE id = ? AND claim_id = ?",
+        [(held.delivery_id, held.claim_id) for held in claims],
+    )
+
+
+def release_all(connection: apsw.Connection) -> None:
+    """Take back every lease: a process that owns the file alone inherits those of the one before it."""
+    connection.execute("UPDATE deliveries SET claim_id = NULL, leased_until = NULL WHERE claim_id IS NOT NULL")
+
+
+def next_due(connection: apsw.Connection, now: float) -> float | None:
+    """The next instant later than `now` at which something can be claimed, as far as time decides."""
+    return connection.execute(_NEXT_DUE, {"now": now}).get  # type: ignore[no-any-return]
+
+
+def _claim(row: Sequence[Any], now: float) -> Claim:
+    return Claim(
+        delivery_id=row[0],
+        claim_id=row[1],
+        attempt=row[2],
+        tries=row[3],
+        first_attempt_at=row[4],
+        event_id=row[5],
+        event_type=row[6],
+        job_id=row[7],
+        sequence=row[8],
+        body=row[9],
+        endpoint_id=row[10],
+        url=row[11],
+        secrets=(row[12], *(old.secret for old in _retired(row[13]) if old.until > now)),
+        private_key=row[14],
+        headers=_headers(row[15]),
+    )
+
+
+@lru_cache(maxsize=1024)
+def _retired(text: str) -> tuple[RetiredSecret, ...]:
+    return msgspec.json.decode(text, type=tuple[RetiredSecret, ...])
+
+
+@lru_cache(maxsize=1024)
+def _headers(text: str) -> dict[str, str]:
+    return msgspec.json.decode(text, type=dict[str, str])

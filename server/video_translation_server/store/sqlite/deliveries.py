@@ -1,0 +1,263 @@
+"""Deliveries in SQLite: putting events on their way, lanes, taking up again, and reading. The table is the queue.
+
+Every function takes a connection and runs inside the caller's transaction. Leasing is in `claims`, what comes of
+attempts in `settlements`.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import apsw
+import msgspec
+
+from video_translation_server.errors import ConflictError, NotFoundError
+from video_translation_server.model import Attempt, Delivery, DeliveryState, Event, Outcome, OutcomeKind
+from video_translation_server.store.base import DeliveryFilter
+from video_translation_server.wire.events import BY_NAME_ONLY, FINAL_TYPES, PROGRESS
+
+Lane = tuple[int, int, int]
+"""(endpoint, job, lane): within one, deliveries go one after the other."""
+
+FIRST, AGAIN = 0, 1
+"""The lanes: of first deliveries, and of those taken up again."""
+
+_FINAL = ", ".join(f"'{name}'" for name in sorted(FINAL_TYPES))
+
+# Two statements, for listed endpoints and for callbacks: their UNION costs ten times as much as both.
+_ENQUEUE = """
+INSERT INTO deliveries (event, endpoint, job, state, due_at)
+SELECT :position, n, :job, iif(waits, 'waiting', 'due'), iif(waits, NULL, :now) FROM (
+  SELECT n, :follows AND ordering = 'job' AND EXISTS (
+      SELECT 1 FROM deliveries d
+      WHERE d.endpoint = n AND d.job = :job AND d.lane = 0 AND d.settled_at IS NULL) AS waits
+  FROM endpoints WHERE {whose} AND deleted_at IS NULL
+    AND iif(events IS NULL, :broad, EXISTS (SELECT 1 FROM json_each(events) WHERE value = :type)))
+"""
+_ENQUEUE_LISTED = _ENQUEUE.format(
+    whose="workspace_id = :workspace AND is_callback = 0 AND (entity_id IS NULL OR entity_id = :job_id) "
+    "AND n IS NOT :not_to"
+)
+_ENQUEUE_CALLBACK = _ENQUEUE.format(whose="entity_id = :job_id AND is_callback = 1")
+
+# A progress event that is not being sent is worth nothing once a newer one exists; what was taken up again is wanted.
+_COALESCE = f"""
+UPDATE deliveries SET state = 'superseded', due_at = NULL, settled_at = :now WHERE id IN (
+  SELECT d.id FROM events e JOIN deliveries d ON d.event = e.position
+  WHERE e.job = :job AND e.type = '{PROGRESS}' AND d.settled_at IS NULL AND d.claim_id IS NULL AND d.lane = 0)
+RETURNING endpoint, job, lane
+"""
+
+_STRUGGLING = "SELECT EXISTS (SELECT 1 FROM deliveries WHERE job = ? AND settled_at IS NULL AND tries >= 3)"
+
+_SUPERSEDE = f"""
+UPDATE deliveries SET state = 'superseded', due_at = NULL, settled_at = :now WHERE id IN (
+  SELECT d.id FROM deliveries d JOIN events e ON e.position = d.event
+  WHERE d.job = :job AND d.settled_at IS NULL AND d.tries >= 3 AND d.claim_id IS NULL AND d.lane = 0
+    AND e.type NOT IN ({_FINAL})
+    AND EXISTS (SELECT 1 FROM deliveries w WHERE w.endpoint = d.endpoint AND w.job = d.job AND w.lane = 0
+                AND w.settled_at IS NULL AND w.state = 'waiting' AND w.event > d.event))
+RETURNING endpoint, job, lane
+"""
+
+_RELEASE_NEXT = """
+UPDATE deliveries SET state = 'due', due_at = :now WHERE state = 'waiting' AND id IN (
+  SELECT (SELECT d.id FROM deliveries d
+          WHERE d.endpoint = l.value ->> 0 AND d.job = l.value ->> 1 AND d.lane = l.value ->> 2
+            AND d.settled_at IS NULL ORDER BY d.event LIMIT 1)
+  FROM json_each(:lanes) l)
+"""
+
+DELIVERY = "d.id, e.id, e.type, p.id, j.id, e.sequence, d.state, d.attempts, d.due_at, d.first_attempt_at, d.settled_at"
+_JOINED = (
+    "deliveries d JOIN events e ON e.position = d.event JOIN endpoints p ON p.n = d.endpoint "
+    "LEFT JOIN jobs j ON j.n = d.job"
+)
+
+
+def enqueue(
+    connection: apsw.Connection, event: Event, *, position: int, job: int | None, not_to: int | None = None
+) -> None:
+    """One delivery per matching endpoint; it waits where an earlier one of the job is still open."""
+    # A job's first event needs no look at what is open.
+    follows = job is not None and (event.sequence > 1 or event.type == PROGRESS)
+    if event.type == PROGRESS:
+        coalesced = connection.execute(_COALESCE, {"job": job, "now": event.created_at})
+        release_next(connection, coalesced.fetchall(), now=event.created_at)
+    values = {
+        "position": position,
+        "job": job,
+        "job_id": event.job_id,
+        "follows": follows,
+        "workspace": event.workspace_id,
+        "type": event.type,
+        "broad": event.type not in BY_NAME_ONLY,
+        "not_to": not_to,
+        "now": event.created_at,
+    }
+    connection.execute(_ENQUEUE_LISTED, values)
+    if event.type in FINAL_TYPES:
+        connection.execute(_ENQUEUE_CALLBACK, values)
+    if job is not None and follows:
+        supersede(connection, job=job, now=event.created_at)
+
+
+def supersede(connection: apsw.Connection, *, job: int, now: float) -> None:
+    """Set aside what has failed 3 times while a later snapshot of the same job waits behind it."""
+    # Nearly always there is none, and looking costs a fortieth of the whole.
+    if not connection.execute(_STRUGGLING, (job,)).get:
+        return
+    superseded = connection.execute(_SUPERSEDE, {"job": job, "now": now})
+    release_next(connection, superseded.fetchall(), now=now)
+
+
+def release_next(connection: apsw.Connection, lanes: Iterable[Sequence[Any]], *, now: float) -> None:
+    """Make the oldest that waits in each lane due; lanes without a job have no order."""
+    ordered = [lane for lane in lanes if lane[1] is not None]
+    if ordered:
+        connection.execute(_RELEASE_NEXT, {"lanes": msgspec.json.encode(ordered).decode(), "now": now})
+
+
+def make_due(connection: apsw.Connection, *, endpoint: int, now: float) -> None:
+    """Make all retries that wait for their time due."""
+    connection.execute(
+        "UPDATE deliveries SET due_at = :now WHERE endpoint = :endpoint AND due_at > :now AND claim_id IS NULL",
+        {"endpoint": endpoint, "now": now},
+    )
+
+
+def take_up(
+    connection: apsw.Connection, *, delivery: int | None, event: int, endpoint: int, job: int | None, now: float
+) -> int:
+    """Put a settled delivery (or one that never was: None) on its way, in the lane of those taken up again."""
+    waits = (
+        job is not None
+        and connection.execute(
+            "SELECT EXISTS (SELECT 1 FROM deliveries WHERE endpoint = :endpoint AND job = :job AND lane = :lane "
+            "AND settled_at IS NULL) AND ordering = 'job' FROM endpoints WHERE n = :endpoint",
+            {"endpoint": endpoint, "job": job, "lane": AGAIN},
+        ).get
+    )
+    state, due_at = ("waiting", None) if waits else ("due", now)
+    if delivery is None:
+        return connection.execute(  # type: ignore[no-any-return]
+            "INSERT INTO deliveries (event, endpoint, job, lane, state, due_at) VALUES (?, ?, ?, ?, ?, ?) RETURNING id",
+            (event, endpoint, job, AGAIN, state, due_at),
+        ).get
+    connection.execute(
+        "UPDATE deliveries SET lane = ?, state = ?, due_at = ?, tries = 0, hurries = 0, settled_at = NULL WHERE id = ?",
+        (AGAIN, state, due_at, delivery),
+    )
+    return delivery
+
+
+def resend(connection: apsw.Connection, workspace_id: str, delivery_id: int, now: float) -> Delivery:
+    """Make one delivery due now, with a new run of the schedule."""
+    found = get(connection, workspace_id, delivery_id)
+    row = connection.execute(
+        "SELECT event, endpoint, job, claim_id, (SELECT deleted_at FROM endpoints WHERE n = endpoint) "
+        "FROM deliveries WHERE id = ?",
+        (delivery_id,),
+    ).fetchone()
+    assert row is not None  # noqa: S101  (it was found above, in this transaction)
+    event, endpoint, job, claim_id, deleted_at = row
+    if deleted_at is not None:
+        raise ConflictError(f"endpoint {found.endpoint_id} of this delivery was deleted: there is nowhere to send it")
+    if found.state is DeliveryState.WAITING:
+        raise ConflictError("this delivery waits for an earlier event of its job, which is on its way")
+    if not found.state.is_open:
+        take_up(connection, delivery=delivery_id, event=event, endpoint=endpoint, job=job, now=now)
+    elif claim_id is None:
+        connection.execute("UPDATE deliveries SET due_at = ?, tries = 0 WHERE id = ?", (now, delivery_id))
+    return get(connection, workspace_id, delivery_id)
+
+
+def send_to(connection: apsw.Connection, *, event: int, endpoint: int, now: float) -> int:
+    """One event to one endpoint, in no order."""
+    return connection.execute(  # type: ignore[no-any-return]
+        "INSERT INTO deliveries (event, endpoint, state, due_at) VALUES (?, ?, 'due', ?) RETURNING id",
+        (event, endpoint, now),
+    ).get
+
+
+def abandon(connection: apsw.Connection, *, endpoint: int, now: float) -> None:
+    """Close everything open to a deleted endpoint, also what is claimed."""
+    connection.execute(
+        "UPDATE deliveries SET state = 'dead', due_at = NULL, claim_id = NULL, leased_until = NULL, settled_at = ? "
+        "WHERE endpoint = ? AND settled_at IS NULL",
+        (now, endpoint),
+    )
+
+
+def get(connection: apsw.Connection, workspace_id: str, delivery_id: int) -> Delivery:
+    """One delivery of the workspace."""
+    rows = connection.execute(
+        f"SELECT {DELIVERY} FROM {_JOINED} WHERE d.id = ? AND p.workspace_id = ?", (delivery_id, workspace_id)
+    )
+    for row in rows:
+        return _delivery(row)
+    raise NotFoundError(f"no delivery {delivery_id}", param="delivery_id")
+
+
+def page(
+    connection: apsw.Connection, workspace_id: str, limit: int, token: int | None, wanted: DeliveryFilter
+) -> tuple[list[Delivery], int | None]:
+    """A page of deliveries, newest first, and the next page's token."""
+    rows: list[Any] = connection.execute(
+        f"SELECT {DELIVERY} FROM {_JOINED} WHERE p.workspace_id = :workspace AND (:token IS NULL OR d.id < :token) "
+        "AND (:event IS NULL OR e.id = :event) AND (:endpoint IS NULL OR p.id = :endpoint) "
+        "AND (:job IS NULL OR j.id = :job) AND (:state IS NULL OR d.state = :state) "
+        "ORDER BY d.id DESC LIMIT :limit + 1",
+        {
+            "workspace": workspace_id,
+            "token": token,
+            "event": wanted.event_id,
+            "endpoint": wanted.endpoint_id,
+            "job": wanted.job_id,
+            "state": wanted.state,
+            "limit": limit,
+        },
+    ).fetchall()
+    more = len(rows) > limit
+    return [_delivery(row) for row in rows[:limit]], rows[limit - 1][0] if more else None
+
+
+def attempts(connection: apsw.Connection, delivery_id: int) -> list[Attempt]:
+    """The attempts of one delivery."""
+    rows = connection.execute(
+        "SELECT number, started_at, duration, kind, status, detail, retry_after, body, address FROM attempts "
+        "WHERE delivery = ? ORDER BY number",
+        (delivery_id,),
+    )
+    return [_attempt(row) for row in rows]
+
+
+def _attempt(row: Sequence[Any]) -> Attempt:
+    return Attempt(
+        number=row[0],
+        started_at=row[1],
+        duration=row[2],
+        outcome=Outcome(
+            kind=OutcomeKind(row[3]),
+            status=row[4],
+            detail=row[5],
+            retry_after=row[6],
+            body=row[7],
+            address=row[8],
+        ),
+    )
+
+
+def _delivery(row: Sequence[Any]) -> Delivery:
+    return Delivery(
+        id=row[0],
+        event_id=row[1],
+        event_type=row[2],
+        endpoint_id=row[3],
+        job_id=row[4],
+        sequence=row[5],
+        state=DeliveryState(row[6]),
+        attempts=row[7],
+        due_at=row[8],
+        first_attempt_at=row[9],
+        settled_at=row[10],
+    )

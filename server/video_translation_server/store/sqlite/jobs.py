@@ -1,0 +1,140 @@
+"""Jobs in SQLite: recording their moves, and reading them.
+
+Every function takes a connection and runs inside the caller's transaction.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import apsw
+import msgspec
+
+from video_translation_server.errors import ConflictError, NotFoundError
+from video_translation_server.model import Change, Job, JobStatus, Plan
+from video_translation_server.store.sqlite import endpoints, log
+
+JOB = (
+    "id, workspace_id, status, sequence, version, output_language, request, plan, created_at, updated_at, "
+    "due_at, progress, video_url, failure_message, cancelled_at"
+)
+
+
+def record(connection: apsw.Connection, changes: Sequence[Change]) -> list[bool]:
+    """Move each job, append its event, and put a delivery on its way to each matching endpoint."""
+    return [_record_one(connection, change) for change in changes]
+
+
+def _record_one(connection: apsw.Connection, change: Change) -> bool:
+    job, event = change.job, change.event
+    number = _create(connection, job) if job.version == 1 else _move(connection, job)
+    if number is None:
+        return False
+    if change.callback is not None:
+        endpoints.create(connection, change.callback)
+    log.append(connection, event, job=number)
+    return True
+
+
+def _create(connection: apsw.Connection, job: Job) -> int:
+    try:
+        return connection.execute(  # type: ignore[no-any-return]
+            f"INSERT INTO jobs ({JOB}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING n",
+            (
+                job.id,
+                job.workspace_id,
+                job.status,
+                job.sequence,
+                job.version,
+                job.output_language,
+                msgspec.json.encode(job.request).decode(),
+                msgspec.json.encode(job.plan).decode(),
+                job.created_at,
+                job.updated_at,
+                job.due_at,
+                job.progress,
+                job.video_url,
+                job.failure_message,
+                job.cancelled_at,
+            ),
+        ).get
+    except apsw.ConstraintError:
+        raise ConflictError(f"a job with the id {job.id} exists already", param="id") from None
+
+
+def _move(connection: apsw.Connection, job: Job) -> int | None:
+    """The job's row number, or None where another writer was faster."""
+    return connection.execute(  # type: ignore[no-any-return]
+        "UPDATE jobs SET status = ?, sequence = ?, version = ?, updated_at = ?, due_at = ?, progress = ?, "
+        "video_url = ?, failure_message = ?, cancelled_at = ? WHERE id = ? AND version = ? RETURNING n",
+        (
+            job.status,
+            job.sequence,
+            job.version,
+            job.updated_at,
+            job.due_at,
+            job.progress,
+            job.video_url,
+            job.failure_message,
+            job.cancelled_at,
+            job.id,
+            job.version - 1,
+        ),
+    ).get
+
+
+def get(connection: apsw.Connection, workspace_id: str, job_id: str) -> Job:
+    """One job of the workspace."""
+    rows = connection.execute(
+        f"SELECT {JOB} FROM jobs WHERE id = ? AND workspace_id = ?",
+        (job_id, workspace_id),
+    )
+    for row in rows:
+        return _job(row)
+    raise NotFoundError(f"no video translation {job_id}", param="video_translation_id")
+
+
+def page(
+    connection: apsw.Connection, workspace_id: str, limit: int, token: int | None, status: JobStatus | None
+) -> tuple[list[Job], int | None]:
+    """A page of jobs, newest first, and the next page's token."""
+    rows: list[Any] = connection.execute(
+        f"SELECT n, {JOB} FROM jobs WHERE workspace_id = ? AND (?2 IS NULL OR n < ?2) "
+        "AND (?3 IS NULL OR status = ?3) ORDER BY n DESC LIMIT ?4 + 1",
+        (workspace_id, token, status, limit),
+    ).fetchall()
+    more = len(rows) > limit
+    return [_job(row[1:]) for row in rows[:limit]], rows[limit - 1][0] if more else None
+
+
+def due(connection: apsw.Connection, now: float, limit: int) -> list[Job]:
+    """Jobs whose next move is due."""
+    rows = connection.execute(
+        f"SELECT {JOB} FROM jobs WHERE due_at <= ? ORDER BY due_at LIMIT ?",
+        (now, limit),
+    )
+    return [_job(row) for row in rows]
+
+
+def next_due(connection: apsw.Connection) -> float | None:
+    """When the next job is due."""
+    return connection.execute("SELECT min(due_at) FROM jobs WHERE due_at IS NOT NULL").get  # type: ignore[no-any-return]
+
+
+def _job(row: Sequence[Any]) -> Job:
+    return Job(
+        id=row[0],
+        workspace_id=row[1],
+        status=JobStatus(row[2]),
+        sequence=row[3],
+        version=row[4],
+        output_language=row[5],
+        request=msgspec.json.decode(row[6]),
+        plan=msgspec.json.decode(row[7], type=Plan),
+        created_at=row[8],
+        updated_at=row[9],
+        due_at=row[10],
+        progress=row[11],
+        video_url=row[12],
+        failure_message=row[13],
+        cancelled_at=row[14],
+    )

@@ -1,0 +1,104 @@
+"""The event log in SQLite: appending, and reading it in both directions. Its order is commit order.
+
+Every function takes a connection and runs inside the caller's transaction.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import apsw
+
+from video_translation_server.errors import ConflictError, NotFoundError
+from video_translation_server.model import Event
+from video_translation_server.store.base import EventFilter
+from video_translation_server.store.sqlite import deliveries
+
+EVENT = (
+    "position, events.id, events.workspace_id, type, events.created_at, body, events.sequence, "
+    "(SELECT id FROM jobs WHERE n = job)"
+)
+
+
+def append(connection: apsw.Connection, event: Event, *, job: int | None = None, not_to: int | None = None) -> int:
+    """Append an event and put it on its way to every endpoint that wants it, but never to `not_to`."""
+    position = insert(connection, event, job=job)
+    deliveries.enqueue(connection, event, position=position, job=job, not_to=not_to)
+    return position
+
+
+def insert(connection: apsw.Connection, event: Event, *, job: int | None) -> int:
+    """Append an event that goes to nobody; its position."""
+    try:
+        return connection.execute(  # type: ignore[no-any-return]
+            "INSERT INTO events (id, workspace_id, type, created_at, body, job, sequence) VALUES (?, ?, ?, ?, ?, ?, ?) "
+            "RETURNING position",
+            (event.id, event.workspace_id, event.type, event.created_at, event.body, job, event.sequence),
+        ).get
+    except apsw.ConstraintError:
+        raise ConflictError(f"an event with the id {event.id} exists already", param="id") from None
+
+
+def events_after(
+    connection: apsw.Connection, workspace_id: str, position: int, limit: int, wanted: EventFilter
+) -> tuple[list[Event], int]:
+    """Events behind a position; and that of the last one, or the log's end where fewer than `limit` were left."""
+    # The end is read first: what commits in between is then read again rather than passed over.
+    end = max(last_position(connection), position)
+    rows = connection.execute(
+        f"SELECT {EVENT} FROM events WHERE workspace_id = ?1 AND position > ?2 AND {_WANTED} "
+        "ORDER BY position LIMIT ?5",
+        (workspace_id, position, wanted.type, wanted.job_id, limit),
+    )
+    found = [_event(row) for row in rows]
+    if not found:
+        return found, end
+    return found, found[-1].position if len(found) == limit else max(end, found[-1].position)
+
+
+def events_before(
+    connection: apsw.Connection, workspace_id: str, position: int | None, limit: int, wanted: EventFilter
+) -> list[Event]:
+    """Events before a position, the newest first."""
+    rows = connection.execute(
+        f"SELECT {EVENT} FROM events WHERE workspace_id = ?1 AND (?2 IS NULL OR position < ?2) AND {_WANTED} "
+        "ORDER BY position DESC LIMIT ?5",
+        (workspace_id, position, wanted.type, wanted.job_id, limit),
+    )
+    return [_event(row) for row in rows]
+
+
+_WANTED = "(?3 IS NULL OR type = ?3) AND (?4 IS NULL OR job = (SELECT n FROM jobs WHERE id = ?4))"
+
+
+def event_position(connection: apsw.Connection, workspace_id: str, event_id: str) -> int:
+    """The place of an event in the log."""
+    position = connection.execute(
+        "SELECT position FROM events WHERE id = ? AND workspace_id = ?", (event_id, workspace_id)
+    ).get
+    if position is None:
+        raise NotFoundError(f"no event {event_id}")
+    return int(position)
+
+
+def first_position(connection: apsw.Connection) -> int:
+    """The oldest position that is kept; where none is, the one that comes next."""
+    kept = connection.execute("SELECT min(position) FROM events").get
+    return int(kept) if kept is not None else last_position(connection) + 1
+
+
+def last_position(connection: apsw.Connection) -> int:
+    """The newest position that was ever given out."""
+    return connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'events'").get or 0
+
+
+def _event(row: Sequence[Any]) -> Event:
+    return Event(
+        position=row[0],
+        id=row[1],
+        workspace_id=row[2],
+        type=row[3],
+        created_at=row[4],
+        body=row[5],
+        sequence=row[6],
+        job_id=row[7],
+    )

@@ -1,0 +1,159 @@
+"""Group commit: one thread owns the write connection and commits what has gathered in one transaction.
+
+A caller's future resolves after the COMMIT that holds its verb is on disk (decision 0006). What a verb does is
+no business of this module.
+"""
+
+import asyncio
+import contextlib
+import queue
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import apsw
+
+from video_translation_server.errors import StoreError
+from video_translation_server.probe import Probe
+from video_translation_server.store.base import Bell
+
+T = TypeVar("T")
+
+MAX_BATCH = 1024
+"""Verbs per transaction: bounds how long a caller waits for strangers."""
+
+
+@dataclass(slots=True)
+class _Call:
+    verb: Callable[[apsw.Connection], Any]
+    future: asyncio.Future[Any]
+    bells: tuple[Bell, ...]
+    durable: bool
+    value: Any = None
+    error: BaseException | None = None
+
+
+class Writer:
+    """Runs verbs on the write connection, many per transaction."""
+
+    def __init__(self, connection: apsw.Connection, probe: Probe) -> None:
+        """Start the thread; the connection is the writer's from here on."""
+        self._connection = connection
+        self._probe = probe
+        self._is_durable = True
+        self._loop = asyncio.get_running_loop()
+        self._calls: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
+        self._closed = False
+        self._thread = threading.Thread(target=self._main, name="store-writer", daemon=True)
+        self._thread.start()
+
+    async def run(self, verb: Callable[[apsw.Connection], T], *bells: Bell, durable: bool = True) -> T:
+        """Run `verb` in the next transaction; return or raise what it did, after the commit.
+
+        The bells ring in the event loop once it is committed, also for a caller that has gone. What is not
+        `durable` does not wait for the disk: a power failure may undo it, a killed process does not.
+        """
+        if self._closed:
+            raise StoreError("the store is closed")
+        future: asyncio.Future[T] = self._loop.create_future()
+        self._calls.put(_Call(verb, future, bells, durable))
+        return await future
+
+    async def close(self) -> None:
+        """Commit what was asked for, then end the thread and close the connection."""
+        if not self._closed:
+            self._closed = True
+            self._calls.put(None)
+        await asyncio.to_thread(self._thread.join)
+
+    def _main(self) -> None:
+        running = True
+        while running:
+            batch, running = self._gather()
+            if batch:
+                self._commit(batch)
+                self._loop.call_soon_threadsafe(self._resolve, batch)
+        self._connection.close()
+
+    def _gather(self) -> tuple[list[_Call], bool]:
+        """Wait for a call, take what else is there; False with it once the end was asked for."""
+        batch: list[_Call] = []
+        call = self._calls.get()
+        while call is not None:
+            batch.append(call)
+            if len(batch) == MAX_BATCH:
+                return batch, True
+            try:
+                call = self._calls.get_nowait()
+            except queue.Empty:
+                return batch, True
+        return batch, False
+
+    def _commit(self, batch: list[_Call]) -> None:
+        try:
+            self._set_durability(any(call.durable for call in batch))
+            self._connection.execute("BEGIN IMMEDIATE")
+            if not self._run_together(batch):
+                self._roll_back()
+                self._connection.execute("BEGIN IMMEDIATE")
+                for call in batch:
+                    self._run_alone(call)
+            self._probe("before commit")
+            self._connection.execute("COMMIT")
+            self._probe("after commit")
+        except apsw.Error as error:
+            # The disk is full or gone: nobody's verb is durable, so everybody is told.
+            with contextlib.suppress(apsw.Error):
+                self._roll_back()
+            for call in batch:
+                call.error = call.error or _as_ours(error)
+
+    def _roll_back(self) -> None:
+        # Some errors, as a full disk, have ended the transaction already.
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+
+    def _run_together(self, batch: list[_Call]) -> bool:
+        """Run every verb; False when one failed, so that the batch is to be run anew, each by itself.
+
+        Nearly every verb succeeds, and a savepoint for each would be a third of all statements.
+        """
+        try:
+            for call in batch:
+                call.value = call.verb(self._connection)
+        except Exception:  # noqa: BLE001  (it fails again, and is then handed to its caller)
+            return False
+        return True
+
+    def _set_durability(self, durable: bool) -> None:
+        """Whether the next COMMIT waits for the disk; a later one that does covers all before it."""
+        if durable != self._is_durable:
+            self._connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+            self._is_durable = durable
+
+    def _run_alone(self, call: _Call) -> None:
+        """One savepoint per verb, so that a failing one fails its caller alone."""
+        self._connection.execute("SAVEPOINT verb")
+        try:
+            call.value = call.verb(self._connection)
+        except Exception as error:  # noqa: BLE001  (handed to the caller)
+            call.error = _as_ours(error)
+            self._connection.execute("ROLLBACK TO verb")
+        self._connection.execute("RELEASE verb")
+
+    def _resolve(self, batch: list[_Call]) -> None:
+        for call in batch:
+            if call.future.cancelled():
+                continue
+            if call.error is not None:
+                call.future.set_exception(call.error)
+            else:
+                call.future.set_result(call.value)
+        for bell in {bell for call in batch if call.error is None for bell in call.bells}:
+            bell.ring()
+
+
+def _as_ours(error: Exception) -> Exception:
+    """What callers may know of: the engine's own errors stay behind the seam."""
+    return StoreError(f"the database could not commit: {error}") if isinstance(error, apsw.Error) else error

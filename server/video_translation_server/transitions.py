@@ -1,0 +1,29 @@
+"""The one door from a change to the store: record it, and log what took place.
+
+Whoever moves a job (the API, the simulation) comes through here, so that no transition goes unlogged.
+"""
+
+from collections.abc import Sequence
+
+import structlog
+
+from video_translation_server.model import Change
+from video_translation_server.store import Store
+
+log = structlog.get_logger("transition")
+
+
+async def record(store: Store, changes: Sequence[Change]) -> list[bool]:
+    """Commit changes as `Store.record` does, with one log line per transition that took place."""
+    recorded = await store.record(changes)
+    for change, took_place in zip(changes, recorded, strict=True):
+        if took_place:
+            log.info(
+                "transition",
+                status=str(change.job.status),
+                job_id=change.job.id,
+                sequence=change.job.sequence,
+                event_id=change.event.id,
+                workspace_id=change.job.workspace_id,
+            )
+    return recorded

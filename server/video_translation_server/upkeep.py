@@ -1,0 +1,73 @@
+"""Housekeeping beside the main road: endpoints run out, old rows go, sweeps walk on.
+
+Everything goes in small steps, each a short transaction, so that delivery never waits long for it.
+"""
+
+import asyncio
+
+import structlog
+
+from video_translation_server.clock import Clock
+from video_translation_server.store import Retention, Store
+
+log = structlog.get_logger("upkeep")
+
+PRUNE_EVERY = 60.0
+"""Seconds between two rounds of pruning."""
+
+CHUNK = 200
+"""Rows looked at per step."""
+
+BACKLOG = 1000
+"""Deliveries that may wait for an endpoint before a sweep adds more."""
+
+
+class Upkeep:
+    """Expires endpoints every `interval` seconds, and prunes once a minute."""
+
+    def __init__(self, store: Store, clock: Clock, retention: Retention, *, interval: float) -> None:
+        """Nothing runs until `run`."""
+        self._store = store
+        self._clock = clock
+        self._retention = retention
+        self._interval = interval
+        self._pruned_at = float("-inf")
+
+    async def run(self) -> None:
+        """Keep house until cancelled."""
+        while True:
+            await self.tick()
+            await self._clock.wait(asyncio.Event(), self._clock.now() + self._interval)
+
+    async def tick(self) -> None:
+        """One round."""
+        now = self._clock.now()
+        for endpoint_id in await self._store.expire_endpoints(now):
+            log.info("endpoint expired", endpoint_id=endpoint_id)
+        if now >= self._pruned_at + PRUNE_EVERY:
+            self._pruned_at = now
+            await self.prune()
+
+    async def prune(self) -> None:
+        """One round of pruning, step by step; between two steps others' verbs get their turn."""
+        after: int | None = 0
+        while after is not None:
+            after = await self._store.prune(self._clock.now(), retention=self._retention, after=after, chunk=CHUNK)
+
+
+class Sweeping:
+    """Carries out what `recover` and `replay` have asked for."""
+
+    def __init__(self, store: Store, clock: Clock, *, interval: float) -> None:
+        """Nothing runs until `run`; `interval` is seconds."""
+        self._store = store
+        self._clock = clock
+        self._interval = interval
+
+    async def run(self) -> None:
+        """Walk on until cancelled: at once while a sweep can go on, else when something happens or is due."""
+        with self._store.bells.sweeps.listen() as bell:
+            while True:
+                bell.clear()
+                if not await self._store.advance_sweeps(self._clock.now(), chunk=CHUNK, backlog=BACKLOG):
+                    await self._clock.wait(bell, self._clock.now() + self._interval)

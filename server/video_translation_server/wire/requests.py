@@ -1,0 +1,246 @@
+"""What callers may send: strict pydantic models of the request bodies (contract/README.md).
+
+A value that does not fit is refused with its field's name before anything happens.
+"""
+
+import re
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from video_translation_server.wire.events import EVENT_TYPES
+from video_translation_server.wire.languages import KNOWN
+
+
+def _known_language(name: str) -> str:
+    if name not in KNOWN:
+        raise ValueError(f"unknown language {name[:80]!r}; GET /v3/video-translations/languages lists the names")
+    return name
+
+
+def _known_event_type(name: str) -> str:
+    if name not in EVENT_TYPES:
+        raise ValueError(f"unknown event type {name[:80]!r}; known are {', '.join(sorted(EVENT_TYPES))}")
+    return name
+
+
+def _web_url(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise ValueError("cannot be read as a URL; check its host and port") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("must be an http:// or https:// URL with a host")
+    return url
+
+
+def _each_once(names: list[str]) -> list[str]:
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            raise ValueError(f"{name!r} is named twice; each language becomes one job")
+    return names
+
+
+def _aware_time(value: object) -> object:
+    """ISO 8601 text becomes an aware datetime; the strict model would only take a datetime."""
+    if not isinstance(value, str):
+        raise ValueError("must be a time as ISO 8601 text, for example 2026-11-20T23:40:00Z")  # noqa: TRY004  (pydantic turns only ValueError into its own)
+    try:
+        # repr makes a NUL visible, which fromisoformat would pass over.
+        when = datetime.fromisoformat(repr(value)[1:-1])
+    except ValueError:
+        raise ValueError("is not a time in ISO 8601, for example 2026-11-20T23:40:00Z") from None
+    if when.tzinfo is None:
+        raise ValueError("has no time zone: end it with Z, or with an offset as +01:00")
+    return when
+
+
+FORBIDDEN_HEADERS = frozenset(
+    {
+        "accept-encoding",
+        "connection",
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "cookie",
+        "expect",
+        "host",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "user-agent",
+    }
+)
+"""Header names that are ours or the connection's (RFC 9110 section 7.6.1)."""
+
+RESERVED_PREFIXES = ("webhook-", "heygen-")
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
+_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,998}[\x21-\x7e])?|")
+
+
+def _sendable_headers(headers: dict[str, str]) -> dict[str, str]:
+    """Only what cannot break the request or pass for what we send ourselves (RFC 9110 section 5)."""
+    names = [name.lower() for name in headers]
+    if len(set(names)) < len(names):
+        raise ValueError("names a header twice")
+    for name, value in headers.items():
+        if not _TOKEN.fullmatch(name):
+            raise ValueError(f"{name[:80]!r} is not a header name")
+        if name.lower() in FORBIDDEN_HEADERS or name.lower().startswith(RESERVED_PREFIXES):
+            raise ValueError(f"the header {name} is set by the server or by the connection and cannot be given")
+        if not _VALUE.fullmatch(value):
+            raise ValueError(f"the value of {name} must be printable ASCII without spaces at its ends")
+    return headers
+
+
+AwareTime = Annotated[datetime, BeforeValidator(_aware_time)]
+Headers = Annotated[dict[str, str], Field(max_length=20), AfterValidator(_sendable_headers)]
+Language = Annotated[str, AfterValidator(_known_language)]
+EventType = Annotated[str, AfterValidator(_known_event_type)]
+WebUrl = Annotated[str, Field(max_length=2048), AfterValidator(_web_url)]
+
+
+class Strict(BaseModel):
+    """No unknown fields, no silent conversions."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Media(Strict):
+    """A file by URL or by the id of an uploaded asset."""
+
+    type: Literal["url", "asset_id"]
+    url: WebUrl | None = None
+    asset_id: str | None = Field(None, min_length=1, max_length=255)
+
+    @model_validator(mode="after")
+    def _matches_type(self) -> "Media":
+        given = {name for name in ("url", "asset_id") if getattr(self, name) is not None}
+        if given != {self.type}:
+            raise ValueError(f"of type {self.type!r} must have the field {self.type!r}, and only that")
+        return self
+
+
+class StockVoice(Strict):
+    """Which stock voices to use; kept, without effect on the simulation."""
+
+    use_stock_voice: bool = False
+    preferred_stock_voice_ids: list[str] = []
+
+
+class Script(Strict):
+    """Ours: what the simulation shall do with this job; what is not said is left to chance and settings."""
+
+    outcome: Literal["completed", "failed"] | None = None
+    duration_seconds: float | None = Field(None, ge=0, le=365 * 86400, allow_inf_nan=False)
+    error_message: str | None = Field(None, min_length=1, max_length=1000)
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "Script":
+        if self.error_message is not None and self.outcome == "completed":
+            raise ValueError("error_message goes with the outcome 'failed'")
+        return self
+
+
+class TranslationRequest(Strict):
+    """Body of `POST /v3/video-translations`: the real service's fields, and ours at the end."""
+
+    video: Media
+    output_languages: Annotated[list[Language], Field(min_length=1, max_length=200), AfterValidator(_each_once)]
+    title: str | None = Field(None, max_length=1000)
+    input_language: str | None = Field(None, max_length=100)
+    mode: Literal["speed", "precision"] = "speed"
+    translate_audio_only: bool = False
+    callback_url: WebUrl | None = None
+    callback_id: str | None = Field(None, max_length=1000)
+    audio: Media | None = None
+    srt: Media | None = None
+    srt_role: Literal["input", "output"] | None = None
+    speaker_num: int | None = Field(None, ge=1, le=100)
+    start_time: float | None = Field(None, ge=0, allow_inf_nan=False)
+    end_time: float | None = Field(None, ge=0, allow_inf_nan=False)
+    brand_glossary_id: str | None = Field(None, max_length=255)
+    brand_voice_id: str | None = Field(None, max_length=255)
+    folder_id: str | None = Field(None, max_length=255)
+    fps_mode: Literal["vfr", "cfr", "passthrough"] | None = None
+    keep_the_same_format: bool | None = None
+    stock_voice_config: StockVoice | None = None
+    disable_music_track: bool = False
+    enable_caption: bool = False
+    enable_dynamic_duration: bool = True
+    enable_speech_enhancement: bool = False
+    enable_watermark: bool = False
+    simulation: Script = Script()
+
+    @field_validator("end_time")
+    @classmethod
+    def _is_later(cls, end: float | None, given: ValidationInfo) -> float | None:
+        start = given.data.get("start_time")
+        if start is not None and end is not None and end <= start:
+            raise ValueError("must be later than start_time")
+        return end
+
+    def kept(self) -> dict[str, Any]:
+        """What is stored with each job: the caller's own words, without what became the job's own fields."""
+        return self.model_dump(exclude={"output_languages", "simulation"}, exclude_defaults=True)
+
+
+class EndpointFields(Strict):
+    """What creating and changing an endpoint have in common; all but `events` is ours."""
+
+    events: list[EventType] | None = Field(None, min_length=1, max_length=100)
+    description: str | None = Field(None, max_length=1000)
+    headers: Headers = {}
+    ordering: Literal["job", "none"] = "job"
+    max_in_flight: int | None = Field(None, ge=1, le=1000)
+    rate_limit: float | None = Field(None, ge=0.01, le=10_000, allow_inf_nan=False)
+
+
+class EndpointRequest(EndpointFields):
+    """Body of `POST /v3/webhooks/endpoints`; `events` null means all types."""
+
+    url: str = Field(min_length=1, max_length=2048)
+    entity_id: str | None = Field(None, min_length=1, max_length=255)
+    ttl_seconds: float | None = Field(None, ge=10, le=2_592_000, allow_inf_nan=False)
+    asymmetric: bool = False
+
+
+class EndpointPatch(EndpointFields):
+    """Body of `PATCH /v3/webhooks/endpoints/{id}`: what is not named stays as it is."""
+
+    url: str | None = Field(None, min_length=1, max_length=2048)
+    status: Literal["enabled", "disabled"] | None = None
+
+
+class RotateRequest(Strict):
+    """Body of `POST .../rotate-secret`: how long the old secret signs beside the new one; 0: it dies at once."""
+
+    overlap_seconds: float = Field(0, ge=0, le=30 * 86400, allow_inf_nan=False)
+
+
+class SweepRequest(Strict):
+    """Body of `POST .../recover` and `.../replay`: from when on, ISO 8601 with a time zone."""
+
+    since: AwareTime
+
+
+class ReplayRequest(Strict):
+    """Body of `POST .../replay`; without `since`, from the beginning of the log."""
+
+    since: AwareTime | None = None

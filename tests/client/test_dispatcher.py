@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from tests.client.recorder import Recorder
+from video_translation_client import Event, JobSnapshot
+from video_translation_client._dispatcher import Dispatcher
+from video_translation_client._metrics import Meter
+
+
+def event(number: int) -> Event:
+    return Event(f"evt_{number}", "x", None, JobSnapshot("vt_1", "running", "pending", sequence=number), {})
+
+
+@pytest.fixture
+def meter() -> Meter:
+    return Meter()
+
+
+@pytest.fixture
+def dispatcher(meter: Meter) -> Dispatcher:
+    return Dispatcher(meter)
+
+
+def test_callbacks_run_in_order_on_one_thread(dispatcher: Dispatcher, recorder: Recorder) -> None:
+    dispatcher.add(recorder)
+    for number in range(1, 50):
+        dispatcher.publish(event(number))
+    dispatcher.stop(5)
+    assert recorder.sequences("vt_1") == list(range(1, 50))
+    assert recorder.threads == {"video-translation-callbacks"}
+
+
+def test_what_a_callback_raises_is_logged_and_the_rest_goes_on(
+    dispatcher: Dispatcher, meter: Meter, recorder: Recorder, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(_: Event) -> None:
+        raise ZeroDivisionError("on purpose")
+
+    dispatcher.add(broken)
+    dispatcher.add(recorder)
+    dispatcher.publish(event(1))
+    dispatcher.defer(lambda: 1 / 0)
+    dispatcher.publish(event(2))
+    dispatcher.stop(5)
+    assert recorder.sequences("vt_1") == [1, 2]
+    assert caplog.text.count("Traceback") == 3
+    assert "on purpose" in caplog.text
+    assert meter.snapshot().callback_errors == 3
+
+
+def test_a_callback_gets_what_is_published_while_it_is_there(dispatcher: Dispatcher, recorder: Recorder) -> None:
+    late = Recorder()
+    dispatcher.add(recorder)
+    dispatcher.publish(event(1))
+    dispatcher.add(late)
+    dispatcher.remove(recorder)
+    dispatcher.remove(recorder)
+    dispatcher.publish(event(2))
+    dispatcher.stop(5)
+    assert (recorder.sequences("vt_1"), late.sequences("vt_1")) == ([1], [2])
+
+
+def test_stop_gives_up_on_a_stuck_callback_and_says_what_is_lost(
+    dispatcher: Dispatcher, recorder: Recorder, caplog: pytest.LogCaptureFixture
+) -> None:
+    entered, let_go = threading.Event(), threading.Event()
+
+    def stuck(_: Event) -> None:
+        entered.set()
+        let_go.wait(10)
+
+    dispatcher.add(stuck)
+    dispatcher.publish(event(1))
+    assert entered.wait(10)
+    dispatcher.remove(stuck)
+    dispatcher.add(recorder)
+    dispatcher.publish(event(2))
+    dispatcher.publish(event(3))
+    dispatcher.stop(0.01)
+    assert "2 queued calls are dropped" in caplog.text
+    thread = dispatcher._thread
+    let_go.set()
+    assert thread is not None
+    thread.join(10)
+    assert recorder.events == []
+
+
+def test_stop_from_a_callback_does_not_wait_for_itself(dispatcher: Dispatcher, recorder: Recorder) -> None:
+    stopped = threading.Event()
+
+    def stop(_: Event) -> None:
+        dispatcher.stop(60)
+        stopped.set()
+
+    dispatcher.add(stop)
+    dispatcher.publish(event(1))
+    assert stopped.wait(10)
+    dispatcher.add(recorder)
+    dispatcher.publish(event(2))
+    dispatcher.stop(5)
+    assert recorder.events == []
+
+
+def test_without_callbacks_there_is_no_thread(dispatcher: Dispatcher) -> None:
+    dispatcher.publish(event(1))
+    assert dispatcher._thread is None
+    dispatcher.stop(1)

@@ -1,0 +1,303 @@
+from __future__ import annotations
+
+import logging
+import socket
+from dataclasses import replace
+
+import pytest
+
+from tests.client.conftest import FAST, NEVER, MakeClient
+from tests.client.fake_server import FakeServer, error
+from tests.client.recorder import Recorder
+from video_translation_client import (
+    AuthenticationError,
+    NotFoundError,
+    PollPolicy,
+    RateLimitError,
+    ServerUnreachableError,
+    WaitTimeoutError,
+)
+
+# --- gaps ---------------------------------------------------------------------------------------------
+
+
+def test_a_gap_is_filled_from_the_log_and_the_callback_sees_order(
+    server: FakeServer, make_client: MakeClient, recorder: Recorder
+) -> None:
+    client = make_client()
+    client.register_webhook(recorder)
+    (job,) = client.translate("https://v", ["French"])
+    server.move(job.id, "running")
+    last = server.move(job.id, "completed")
+    server.push(server.log[0], last)  # the second was lost on the way
+    assert job.result(10).status == "completed"
+    recorder.wait_for(3)
+    assert recorder.sequences(job.id) == [1, 2, 3]
+    metrics = client.metrics()
+    assert (metrics.gaps_found, metrics.gaps_filled, metrics.out_of_order) == (1, 1, 1)
+    assert server.count("job") == 0
+
+
+def test_repeats_and_disorder_on_the_wire_do_not_reach_the_callback(
+    server: FakeServer, make_client: MakeClient, recorder: Recorder
+) -> None:
+    client = make_client()
+    client.register_webhook(recorder)
+    (job,) = client.translate("https://v", ["French"])
+    server.move(job.id, "running")
+    server.move(job.id, "completed")
+    first, second, third = server.log
+    assert server.push(third, first, second, second, first, third) == [204] * 6
+    assert job.result(10).status == "completed"
+    recorder.wait_for(3)
+    client.close()
+    assert recorder.sequences(job.id) == [1, 2, 3]
+    metrics = client.metrics()
+    assert metrics.pushes_received == 6
+    assert metrics.duplicates_dropped == 3
+    assert metrics.out_of_order == 2
+
+
+def test_a_handle_does_not_wait_for_a_gap_that_cannot_be_filled_yet(
+    server: FakeServer, make_client: MakeClient, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = make_client()
+    monkeypatch.setattr(client._engine.reconciler, "_policies", _with_gap(client, FAST))
+    client.register_webhook(recorder)
+    (job,) = client.translate("https://v", ["French"])
+    server.move(job.id, "running")
+    last = server.move(job.id, "completed")
+    server.overrides["events"] = lambda: error(500, "internal_error")
+    server.push(server.log[0], last)
+    assert job.result(10).status == "completed"
+    asked = server.count("events")
+    server.wait_for(lambda: server.count("events") >= asked + 3)  # it keeps trying
+    assert recorder.sequences(job.id) == [1]
+    server.overrides.clear()
+    recorder.wait_for(3)
+    assert recorder.sequences(job.id) == [1, 2, 3]
+
+
+def test_what_the_log_does_not_hold_is_stepped_over(
+    server: FakeServer, make_client: MakeClient, recorder: Recorder, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "video_translation_client")
+    job_id = server.new_job()
+    server.new_job()  # the one that `/status` tells of
+    client = make_client()
+    client.register_webhook(recorder)
+    running = server.move(job_id, "running")
+    server.push(running)  # the job began before the registration
+    recorder.wait_for(1)
+    client.close()
+    assert recorder.sequences(job_id) == [2]
+    assert "0 events found, 1 are not in the log" in caplog.text
+    metrics = client.metrics()
+    assert (metrics.out_of_order, metrics.gaps_found, metrics.gaps_filled) == (0, 0, 0)
+
+
+def test_the_job_that_status_told_of_goes_on_from_there(
+    server: FakeServer, make_client: MakeClient, recorder: Recorder
+) -> None:
+    job_id = server.new_job()
+    make_client().register_webhook(recorder)
+    server.move(job_id, "running")
+    server.push(server.log[-1])
+    recorder.wait_for(1)
+    assert recorder.sequences(job_id) == [2]
+    assert server.count("events") == 1  # the catch-up, and no gap to look into
+
+
+def test_a_job_met_in_its_middle_gets_what_the_log_still_holds(
+    server: FakeServer, make_client: MakeClient, recorder: Recorder
+) -> None:
+    client = make_client()
+    client.register_webhook(recorder)
+    job_id = server.new_job()
+    server.push(server.move(job_id, "running"))
+    recorder.wait_for(2)
+    client.close()
+    assert recorder.sequences(job_id) == [1, 2]
+    assert (client.metrics().gaps_found, client.metrics().gaps_filled) == (1, 1)
+
+
+def test_a_log_that_forgot_the_place_is_read_on_from_its_end(
+    server: FakeServer, make_client: MakeClient, recorder: Recorder, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = make_client()
+    client.register_webhook(recorder)
+    (job,) = client.translate("https://v", ["French"])
+    server.move(job.id, "running")
+    server.push(server.log[0])
+    recorder.wait_for(1)
+    last = server.move(job.id, "running")
+    refused = iter([error(410, "gone")])
+    server.overrides["events"] = lambda: next(refused, None)
+    server.push(last)
+    recorder.wait_for(2)
+    assert recorder.sequences(job.id) == [1, 3]
+    assert "cannot be read on" in caplog.text
+    server.wait_for(lambda: server.count("job") == 1)  # what the handle missed is asked for
+
+
+# --- the safety net -----------------------------------------------------------------------------------
+
+
+def test_lost_pushes_are_found_by_one_read_for_all_jobs(
+    server: FakeServer, make_client: MakeClient, recorder: Recorder
+) -> None:
+    client = make_client(safety_net=FAST)
+    client.register_webhook(recorder)
+    jobs = client.translate("https://v", ["French", "German", "Italian"])
+    for job in jobs:
+        server.move(job.id, "completed")
+    assert [job.result(10).status for job in jobs] == ["completed"] * 3
+    recorder.wait_for(6)
+    assert all(recorder.sequences(job.id) == [1, 2] for job in jobs)
+    assert server.count("job") == 0
+    assert client.metrics().pushes_received == 0
+    assert client.metrics().completion_delay.count == 3
+    server.push(*server.log)  # too late, and once only: not the wire's fault
+    assert client.metrics().duplicates_dropped == 0
+
+
+def test_the_safety_net_outlives_a_server_that_is_away(
+    server: FakeServer, make_client: MakeClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = make_client(safety_net=FAST, max_retries=0)
+    client.register_webhook()
+    (job,) = client.translate("https://v", ["French"])
+    failures = iter([error(500, "internal_error"), error(503, "internal_error")])
+    server.overrides["events"] = lambda: next(failures, None)
+    server.wait_for(lambda: server.count("events") > 3)
+    server.move(job.id, "completed")
+    assert job.result(10).terminal
+    assert "the safety net could not read" in caplog.text
+
+
+def test_the_safety_net_slows_down_while_pushes_arrive(server: FakeServer, make_client: MakeClient) -> None:
+    client = make_client(safety_net=PollPolicy(first=100.0, factor=2.0, cap=400.0, jitter=0.0))
+    client.register_webhook()
+    net = client._engine.reconciler._net
+    assert net() == 100.0
+    delays = []
+    for _ in range(4):
+        server.new_job()
+        server.push(server.log[-1])
+        delays.append(net())
+    assert delays == [200.0, 400.0, 400.0, 400.0]
+    server.new_job()  # not pushed: the net finds it, and looks sooner again
+    assert net() == 100.0
+
+
+def test_without_a_readable_log_the_net_asks_for_each_job(plain_server: FakeServer, make_client: MakeClient) -> None:
+    client = make_client(plain_server.url, safety_net=FAST)
+    client.register_webhook()
+    (job,) = client.translate("https://v", ["French"])
+    plain_server.wait_for(lambda: plain_server.count("job") >= 2)
+    plain_server.move(job.id, "completed")
+    assert job.result(10).status == "completed"
+
+
+# --- polling ------------------------------------------------------------------------------------------
+
+
+def test_without_a_registration_a_job_is_polled(
+    server: FakeServer, make_client: MakeClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "video_translation_client")
+    client = make_client(poll=FAST)
+    (job,) = client.translate("https://v", ["French"])
+    server.wait_for(lambda: server.count("job") >= 2)
+    server.move(job.id, "running")
+    server.move(job.id, "completed", video_url="https://cdn/1")
+    assert job.result().video_url == "https://cdn/1"
+    assert f"poll attempt 1: job {job.id} is pending; next in 0.0 s" in caplog.text
+    client.close()
+    assert client.metrics().status_calls == server.count("job")
+
+
+def test_a_poll_outlives_errors_and_heeds_the_services_hint(
+    server: FakeServer, make_client: MakeClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = make_client(poll=FAST)
+    (job,) = client.translate("https://v", ["French"])
+    failures = iter([error(500, "internal_error"), error(429, "rate_limit_exceeded")])
+    server.overrides["job"] = lambda: next(failures, None)
+    server.wait_for(lambda: server.count("job") > 3)
+    server.move(job.id, "failed")
+    assert job.exception(10) is not None
+    assert "poll attempt 1" in caplog.text
+    reconciler = client._engine.reconciler
+    later = reconciler._poll_failed(job.id, 1, RateLimitError("slow down", status=429, retry_after=77.0))
+    assert later == 77.0
+
+
+def test_a_job_that_can_never_be_read_fails_instead_of_waiting_for_ever(
+    server: FakeServer, make_client: MakeClient
+) -> None:
+    client = make_client(poll=FAST)
+    with pytest.raises(NotFoundError, match="vt_none"):
+        client.job("vt_none").result(10)
+    server.overrides["job"] = lambda: error(401, "unauthorized")
+    with pytest.raises(AuthenticationError):
+        client.job("vt_other").result(10)
+
+
+def test_a_job_is_found_again_by_its_id(server: FakeServer, make_client: MakeClient) -> None:
+    job_id = server.new_job()
+    server.move(job_id, "completed")
+    server.new_job()  # the one that `/status` tells of
+    client = make_client()
+    client.register_webhook()
+    job = client.job(job_id)
+    assert client.job(job_id) is job
+    assert job.result(10).status == "completed"
+    assert client.job(job_id) is job
+    assert server.count("job") == 1
+    assert client.metrics().completion_delay.count == 0  # it had ended before anybody looked
+
+
+def test_closing_the_registration_turns_to_polling(server: FakeServer, make_client: MakeClient) -> None:
+    client = make_client(poll=FAST)
+    registration = client.register_webhook()
+    (job,) = client.translate("https://v", ["French"])
+    registration.close()
+    server.move(job.id, "completed")
+    assert job.result(10).status == "completed"
+
+
+def test_a_job_created_while_the_registration_ended_is_polled(server: FakeServer, make_client: MakeClient) -> None:
+    client = make_client(poll=FAST)
+    registration = client.register_webhook()
+    server.overrides["translate"] = registration.close  # in the middle of the request
+    (job,) = client.translate("https://v", ["French"])
+    server.move(job.id, "completed")
+    assert job.result(10).status == "completed"
+
+
+def test_a_timeout_while_the_server_is_away_is_a_timeout(make_client: MakeClient) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}"
+    client = make_client(url, poll=FAST, max_retries=0)
+    job = client.job("vt_1")
+    with pytest.raises(WaitTimeoutError, match="unknown"):
+        job.result(timeout=0.05)
+    with pytest.raises(ServerUnreachableError):
+        job.refresh()
+
+
+def test_nothing_is_asked_in_push_mode(server: FakeServer, make_client: MakeClient) -> None:
+    client = make_client(poll=FAST, safety_net=NEVER)
+    client.register_webhook()
+    jobs = client.translate("https://v", ["French", "German"])
+    for job in jobs:
+        server.move(job.id, "completed")
+    server.push(*server.log)
+    for job in jobs:
+        job.result(10)
+    assert (server.count("job"), server.count("status"), client.metrics().status_calls) == (0, 1, 1)
+
+
+def _with_gap(client: object, policy: PollPolicy) -> object:
+    return replace(client._engine.reconciler._policies, gap=policy)  # type: ignore[attr-defined]

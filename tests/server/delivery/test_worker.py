@@ -1,0 +1,358 @@
+"""The delivery loop: how much at once, what becomes of leases, how it stops, what it survives."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.server.rig import HOOK, FakeSender, Post, Rig, SteppedClock, answered, never, seeded_ids, serving, until
+from tests.server.store.builders import deliveries_of
+from video_translation_server import app
+from video_translation_server.errors import StoreError
+from video_translation_server.model import DEFAULT_WORKSPACE, Claim, Outcome
+
+OTHER = "https://other.example/hook"
+ENDLESS = {"simulation": {"duration_seconds": 100_000}}
+
+
+class Gate:
+    """A receiver that answers nobody until it opens, and counts who waits."""
+
+    def __init__(self, sender: FakeSender) -> None:
+        self.peaks: Counter[str] = Counter()
+        self._sender = sender
+        self._open = asyncio.Event()
+        sender.answer = self._answer
+
+    async def open(self) -> None:
+        """Let everybody through; return when those who waited are gone."""
+        self._open.set()
+        await until(lambda: not self._sender.in_flight)
+
+    async def _answer(self, _: Post) -> Outcome:
+        waiting = Counter(post.url for post in self._sender.in_flight)
+        self.peaks |= waiting
+        await self._open.wait()
+        return answered()
+
+
+async def nudged(rig: Rig, happened: Any) -> None:
+    """Let the loops look at the store again and again until something has happened."""
+    deadline = time.monotonic() + 10
+    while not happened():
+        assert time.monotonic() < deadline
+        rig.clock.advance(rig.settings.poll_interval)
+        await asyncio.sleep(0.01)
+
+
+async def test_at_most_so_many_at_once(tmp_path: Path) -> None:
+    async with serving(tmp_path, concurrency=5, max_in_flight=3) as rig:
+        gate = Gate(rig.sender)
+        await rig.register(HOOK)
+        await rig.register(OTHER)
+        for _ in range(8):
+            await rig.translate(**ENDLESS)
+        await until(lambda: len(rig.sender.in_flight) == 5)
+        rig.clock.advance(60)
+        await gate.open()
+        await rig.quiet()
+        assert rig.sender.peak == 5
+        assert max(gate.peaks.values()) == 3
+        assert len(rig.sender.posts) == 16
+        assert len({(post.url, post.job) for post in rig.sender.posts}) == 16
+
+
+async def test_one_endpoint_takes_no_more_than_its_own(tmp_path: Path) -> None:
+    async with serving(tmp_path, concurrency=100, max_in_flight=2) as rig:
+        gate = Gate(rig.sender)
+        await rig.register()
+        for _ in range(6):
+            await rig.translate(**ENDLESS)
+        await until(lambda: len(rig.sender.in_flight) == 2)
+        await gate.open()
+        await rig.quiet()
+        assert gate.peaks == {HOOK: 2}
+        assert len(rig.sender.posts) == 6
+
+
+async def test_endpoints_take_turns_where_room_is_short(tmp_path: Path) -> None:
+    async with serving(tmp_path, concurrency=2) as rig:
+        gate = Gate(rig.sender)
+        await rig.register(HOOK)
+        await rig.translate(**ENDLESS)
+        await rig.translate(**ENDLESS)
+        await until(lambda: len(rig.sender.in_flight) == 2)
+        await rig.register(OTHER)
+        for _ in range(3):
+            await rig.translate(**ENDLESS)
+        await gate.open()
+        await rig.quiet()
+        assert {post.url for post in rig.sender.posts[2:4]} == {HOOK, OTHER}
+
+
+async def test_room_that_comes_after_the_bell_is_used_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with serving(tmp_path, concurrency=1, poll_interval=86_400) as rig:
+        settle = rig.store.settle
+
+        async def late(*arguments: Any, **options: Any) -> list[bool]:
+            held = await settle(*arguments, **options)
+            await until(lambda: rig.clock.resting() == len(set(LOOPS.values())) - 1)  # all rest but this loop
+            return held
+
+        monkeypatch.setattr(rig.store, "settle", late)
+        await rig.register()
+        for _ in range(4):
+            await rig.translate(**ENDLESS)
+        await until(lambda: len(rig.lines("attempt")) == 4)
+        assert rig.sender.peak == 1
+
+
+async def test_a_lease_is_renewed_while_its_attempt_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with serving(tmp_path, lease=0.15, attempt_timeout=0.1, poll_interval=1) as rig:
+        renewed: list[bool] = []
+        renew = rig.store.renew_claims
+
+        async def spy(claims: Sequence[Claim], *, lease: float) -> list[bool]:
+            held = await renew(claims, lease=lease)
+            renewed.extend(held)
+            return held
+
+        monkeypatch.setattr(rig.store, "renew_claims", spy)
+        gate = Gate(rig.sender)
+        await rig.register()
+        await rig.translate(**ENDLESS)
+        await nudged(rig, lambda: len(renewed) >= 12)  # four leases long
+        assert all(renewed)
+        assert len(rig.sender.posts) == 1, "nobody else took it"
+        await gate.open()
+        await rig.quiet()
+        assert [line["verdict"] for line in rig.lines("attempt")] == ["delivered"]
+
+
+@pytest.mark.parametrize("error", [StoreError("the disk is full"), ZeroDivisionError()], ids=["store", "bug"])
+async def test_a_renewal_that_fails_aborts_nothing_and_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    async with serving(tmp_path, lease=0.3, attempt_timeout=0.1, poll_interval=1) as rig:
+        renewed: list[bool] = []
+        renew, fails = rig.store.renew_claims, iter([error])
+
+        async def once(claims: Sequence[Claim], *, lease: float) -> list[bool]:
+            for failure in fails:
+                raise failure
+            renewed.extend(await renew(claims, lease=lease))
+            return renewed
+
+        monkeypatch.setattr(rig.store, "renew_claims", once)
+        gate = Gate(rig.sender)
+        await rig.register()
+        await rig.translate(**ENDLESS)
+        await until(lambda: len(renewed) >= 6)
+        assert all(renewed), "the lease outlives one renewal that failed"
+        [line] = rig.lines("leases not renewed; tried again")
+        assert (line["log_level"], line["exc_info"]) == ("error", True)
+        assert (len(rig.sender.posts), rig.sender.aborted) == (1, 0)
+        await gate.open()
+        await rig.quiet()
+        assert [line["verdict"] for line in rig.lines("attempt")] == ["delivered"]
+        assert not rig.lines("loop failed; it starts again")
+
+
+async def test_a_lost_lease_makes_a_late_answer_void(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with serving(tmp_path, lease=0.15, attempt_timeout=0.1, poll_interval=1) as rig:
+
+        async def not_renewed(claims: Sequence[Claim], **_: float) -> list[bool]:
+            return [False for _ in claims]
+
+        monkeypatch.setattr(rig.store, "renew_claims", not_renewed)
+        late = asyncio.Event()
+
+        async def answer(_: Post) -> Outcome:
+            if len(rig.sender.posts) == 1:
+                await late.wait()
+                return answered(500)
+            return answered()
+
+        rig.sender.answer = answer
+        await rig.register()
+        await rig.translate(**ENDLESS)
+        await nudged(rig, lambda: rig.lines("attempt"))
+        late.set()
+        await until(lambda: len(rig.lines("attempt")) == 2)
+        assert [line["verdict"] for line in rig.lines("attempt")] == ["delivered", "claim lost"]
+        [delivery] = await deliveries_of(rig.store, DEFAULT_WORKSPACE, "evt_1")
+        assert (delivery.state, delivery.attempts) == ("delivered", 1)
+
+
+async def test_a_stop_aborts_what_is_in_flight_and_gives_it_back(tmp_path: Path) -> None:
+    clock = SteppedClock()
+    sender = FakeSender(clock)
+    ids = seeded_ids()
+    async with serving(tmp_path, clock=clock, sender=sender, ids=ids) as rig:
+        sender.answer = lambda _: never()
+        await rig.register()
+        await rig.translate("English", "German", **ENDLESS)
+        await until(lambda: len(sender.in_flight) == 2)
+        before = time.monotonic()
+    assert time.monotonic() - before < 1
+    assert (sender.aborted, sender.in_flight, sender.is_closed) == (2, [], True)
+    sender.answer = lambda _: answered()
+    async with serving(tmp_path, clock=clock, sender=sender, ids=ids) as rig:
+        await rig.quiet()  # the clock has not moved: they are due at once
+        assert [line["number"] for line in rig.lines("attempt")] == [1, 1], "an aborted attempt does not count"
+        assert sorted(post.job for post in sender.posts) == ["vt_1", "vt_1", "vt_2", "vt_2"]
+        assert len({post.body for post in sender.posts}) == 2
+        for event in ("evt_1", "evt_2"):
+            [delivery] = await deliveries_of(rig.store, DEFAULT_WORKSPACE, event)
+            assert (delivery.state, delivery.attempts) == ("delivered", 1)
+            assert len(await rig.store.attempts(delivery.id)) == 1
+
+
+async def test_an_answer_that_came_before_the_stop_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = SteppedClock()
+    sender = FakeSender(clock)
+    async with serving(tmp_path, clock=clock, sender=sender) as rig:
+        settling, settle = asyncio.Event(), rig.store.settle
+
+        async def slow(*arguments: Any, **options: Any) -> list[bool]:
+            settling.set()
+            await asyncio.sleep(0)
+            return await settle(*arguments, **options)
+
+        monkeypatch.setattr(rig.store, "settle", slow)
+        await rig.register()
+        await rig.translate(**ENDLESS)
+        await settling.wait()
+    async with serving(tmp_path, clock=clock, sender=sender) as rig:
+        await rig.quiet()
+        assert len(sender.posts) == 1
+        [delivery] = await deliveries_of(rig.store, DEFAULT_WORKSPACE, "evt_1")
+        assert delivery.state == "delivered"
+
+
+async def test_a_process_that_was_killed_leaves_nothing_behind_but_work(tmp_path: Path) -> None:
+    """What a kill leaves is a file with leases in it: here, a copy of the file taken in mid-attempt."""
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    clock = SteppedClock()
+    async with serving(tmp_path, clock=clock) as rig:
+        rig.sender.answer = lambda _: never()
+        await rig.register()
+        await rig.translate(**ENDLESS)
+        await until(lambda: rig.sender.in_flight)
+        for name in ("server.db", "server.db-wal"):
+            (copy / name).write_bytes((tmp_path / name).read_bytes())
+        sent = rig.sender.posts[0]
+    async with serving(copy, clock=clock) as rig:
+        await rig.quiet()
+        [again] = rig.sender.posts
+        assert again.body == sent.body
+        assert rig.lines("attempt")[0]["number"] == 1
+
+
+async def test_an_attempt_that_crashes_stops_no_other(tmp_path: Path) -> None:
+    async with serving(tmp_path, lease=0.15, attempt_timeout=0.1, poll_interval=1) as rig:
+        crashes = iter([True])
+
+        async def answer(post: Post) -> Outcome:
+            if post.job == "vt_1" and next(crashes, False):
+                raise ZeroDivisionError("a bug of ours")
+            return answered()
+
+        rig.sender.answer = answer
+        await rig.register()
+        await rig.translate("English", "German", "French", **ENDLESS)
+        await until(lambda: len(rig.lines("attempt")) == 2)
+        assert {line["job_id"] for line in rig.lines("attempt")} == {"vt_2", "vt_3"}
+        await nudged(rig, lambda: len(rig.lines("attempt")) == 3)
+        assert rig.sender.sequences("vt_1") == [1, 1], "it is tried again when its lease has run out"
+        assert rig.lines("attempt crashed")
+        assert not rig.lines("loop failed; it starts again")
+
+
+async def test_what_is_claimed_beside_a_settlement_that_fails_is_not_lost_sight_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "RESTART_PAUSE", 3600)
+    clock = SteppedClock()
+    sender = FakeSender(clock)
+    async with serving(tmp_path, clock=clock, sender=sender, concurrency=1) as rig:
+        answers, failed, came_back = [answered()], asyncio.Event(), asyncio.Event()
+
+        async def answer(_: Post) -> Outcome:
+            return answers.pop() if answers else await never()
+
+        sender.answer = answer
+        await rig.register()
+        settle, claim = rig.store.settle, rig.store.claim
+
+        async def fails_once(*arguments: Any, **options: Any) -> list[bool]:
+            if not failed.is_set():
+                failed.set()
+                raise StoreError("the disk is full")
+            return await settle(*arguments, **options)
+
+        async def late(*arguments: Any, **options: Any) -> list[Claim]:
+            claims = await claim(*arguments, **options)
+            if failed.is_set():
+                for _ in range(50):
+                    await asyncio.sleep(0)  # a slow store: the settlement has failed by now
+                came_back.set()
+            return claims
+
+        monkeypatch.setattr(rig.store, "settle", fails_once)
+        monkeypatch.setattr(rig.store, "claim", late)
+        await rig.translate(**ENDLESS)
+        await rig.translate(**ENDLESS)
+        await until(lambda: rig.lines("loop failed; it starts again"))
+        await came_back.wait()
+        for _ in range(5):
+            await asyncio.sleep(0)  # time for whatever the claim would set off
+        assert sender.in_flight == [], "a loop that is down attempts nothing"
+
+
+LOOPS = {
+    "due_jobs": "simulation",
+    "next_job_due": "simulation",
+    "record": "simulation",
+    "claim": "delivery",
+    "next_delivery_due": "delivery",
+    "settle": "delivery",
+    "expire_endpoints": "upkeep",
+    "advance_sweeps": "sweeping",
+}
+
+
+@pytest.mark.parametrize(("verb", "loop"), LOOPS.items())
+@pytest.mark.parametrize(
+    "error", [StoreError("the disk is full"), ZeroDivisionError("a bug of ours")], ids=["store", "bug"]
+)
+async def test_a_loop_that_fails_is_logged_and_starts_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str, loop: str, error: Exception
+) -> None:
+    monkeypatch.setattr(app, "RESTART_PAUSE", 0.01)
+    async with serving(tmp_path, lease=0.15, attempt_timeout=0.1, poll_interval=1) as rig:
+        await rig.register()
+        [job_id] = await rig.translate(simulation={"duration_seconds": 10})
+        await rig.quiet()
+        real, fails = getattr(rig.store, verb), iter([error])
+
+        async def once(*arguments: Any, **options: Any) -> Any:
+            for failure in fails:
+                raise failure
+            return await real(*arguments, **options)
+
+        monkeypatch.setattr(rig.store, verb, once)
+        await nudged(rig, lambda: len(set(rig.sender.sequences(job_id))) == 3)
+        await until(lambda: len(rig.lines("loop failed; it starts again")) == 1)
+        [line] = rig.lines("loop failed; it starts again")
+        assert (line["loop"], line["log_level"], line["exc_info"]) == (loop, "error", True)
+        assert list(dict.fromkeys(rig.sender.sequences(job_id))) == [1, 2, 3]
+        if isinstance(error, StoreError):
+            assert rig.sender.sequences(job_id) == [1, 2, 3], "an answer that is known is not asked for again"
+        await until(lambda: rig.clock.resting() == len(set(LOOPS.values())))
+        assert (await rig.http.get("/readyz")).status_code == 200

@@ -1,0 +1,69 @@
+"""Servers to call and senders to call them with, each engine in turn; all are closed when a test ends."""
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any
+
+import pytest
+import uvloop
+
+from tests.server.outbound.aiohttp_engine.sender import AiohttpSender
+from tests.server.outbound.servers import Handler, Server
+from video_translation_server.outbound import AddressPolicy, Http1Sender, Sender
+
+Serve = Callable[..., Coroutine[Any, Any, Server]]
+MakeSender = Callable[..., Sender]
+LoopFactories = dict[str, Callable[[], asyncio.AbstractEventLoop]]
+ENGINES: dict[str, Callable[..., Sender]] = {"aiohttp": AiohttpSender, "http1": Http1Sender}
+
+
+def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> LoopFactories:
+    """Whatever meets the network runs on both event loops; the table of hostile targets does not meet it."""
+    del config
+    factories: LoopFactories = {"asyncio": asyncio.new_event_loop}
+    if {"make_sender", "serve"} & set(
+        getattr(item, "fixturenames", ())
+    ) and item.path.name != "test_hostile_targets.py":
+        factories["uvloop"] = uvloop.new_event_loop
+    return factories
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> str:
+    """The engine that a test runs on: the product's, and the one that it is judged by."""
+    return str(request.param)
+
+
+@pytest.fixture
+async def serve() -> AsyncIterator[Serve]:
+    """Start a server: `await serve(handler)`."""
+    async with contextlib.AsyncExitStack() as stack:
+
+        async def start(handler: Handler, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None) -> Server:
+            server = Server(handler)
+            await server.start(host, tls)
+            stack.push_async_callback(server.stop)
+            return server
+
+        yield start
+
+
+@pytest.fixture
+async def make_sender(engine: str) -> AsyncIterator[MakeSender]:
+    """Make a sender that may call loopback: `make_sender(**options)`."""
+    async with contextlib.AsyncExitStack() as stack:
+
+        def make(policy: AddressPolicy | None = None, **options: Any) -> Sender:
+            sender = ENGINES[engine](policy or AddressPolicy(allow_loopback=True), **options)
+            stack.push_async_callback(sender.close)
+            return sender
+
+        yield make
+
+
+@pytest.fixture
+def sender(make_sender: MakeSender) -> Sender:
+    """A sender that may call loopback, with the defaults."""
+    return make_sender()

@@ -1,0 +1,19 @@
+"""Planners with the settings that a test names."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from video_translation_server.simulation.planner import Planner
+
+MakePlanner = Callable[..., Planner]
+
+
+@pytest.fixture
+def make_planner() -> MakePlanner:
+    def make(**settings: Any) -> Planner:
+        defaults: dict[str, Any] = {"seconds": (10, 10), "pending_share": 0.1, "error_rate": 0.1, "seed": 7}
+        return Planner(**(defaults | settings))
+
+    return make

@@ -1,0 +1,110 @@
+"""Reading jobs: pages, the newest, and which move is due next."""
+
+import pytest
+
+from tests.server.store.builders import (
+    NOW,
+    OTHER_WORKSPACE,
+    WORKSPACE,
+    advanced,
+    created,
+    life,
+)
+from video_translation_server.model import JobStatus
+from video_translation_server.store import Store
+
+
+async def pages(store: Store, limit: int, status: JobStatus | None = None) -> list[list[str]]:
+    """Every page of the workspace's job ids, following the tokens."""
+    found: list[list[str]] = []
+    token: int | None = None
+    while True:
+        page, token = await store.jobs(WORKSPACE, limit=limit, token=token, status=status)
+        found.append([job.id for job in page])
+        if token is None:
+            return found
+
+
+@pytest.mark.parametrize(
+    ("limit", "expected"),
+    [
+        (1, [["job_4"], ["job_3"], ["job_2"], ["job_1"]]),
+        (2, [["job_4", "job_3"], ["job_2", "job_1"]]),
+        (3, [["job_4", "job_3", "job_2"], ["job_1"]]),
+        (4, [["job_4", "job_3", "job_2", "job_1"]]),
+        (9, [["job_4", "job_3", "job_2", "job_1"]]),
+    ],
+)
+async def test_pages_are_newest_first_and_end_without_an_empty_one(
+    store: Store, limit: int, expected: list[list[str]]
+) -> None:
+    for number in range(1, 5):
+        await store.record([created(f"job_{number}")])
+        await store.record([created(f"job_other_{number}", workspace=OTHER_WORKSPACE)])
+    assert await pages(store, limit) == expected
+
+
+async def test_an_empty_workspace_has_one_empty_page(store: Store) -> None:
+    assert await pages(store, 5) == [[]]
+    assert await store.newest_job(WORKSPACE) is None
+
+
+async def test_pages_can_be_of_one_status(store: Store) -> None:
+    changes = [created(f"job_{number}") for number in range(1, 7)]
+    await store.record([*changes, *(advanced(change.job) for change in changes[::2])])
+    assert await pages(store, 2, JobStatus.RUNNING) == [["job_5", "job_3"], ["job_1"]]
+    assert await pages(store, 9, JobStatus.COMPLETED) == [[]]
+
+
+async def test_what_is_new_does_not_disturb_pages_that_are_being_read(store: Store) -> None:
+    await store.record([created(f"job_{number}") for number in range(4)])
+    page, token = await store.jobs(WORKSPACE, limit=2)
+    await store.record([created("job_new")])
+    rest, token = await store.jobs(WORKSPACE, limit=2, token=token)
+    assert [job.id for job in page + rest] == ["job_3", "job_2", "job_1", "job_0"]
+    assert token is None
+
+
+async def test_the_newest_job_is_the_one_recorded_last(store: Store) -> None:
+    late, early = created("job_late", now=NOW + 50), created("job_early", now=NOW)
+    await store.record([late, early, created("job_other", workspace=OTHER_WORKSPACE)])
+    assert await store.newest_job(WORKSPACE) == early.job
+
+
+# Due moves
+
+
+async def test_jobs_become_due_at_their_time_and_not_before(store: Store) -> None:
+    change = created(now=NOW)
+    await store.record([change])
+    assert await store.due_jobs(NOW + 4.999, limit=10) == []
+    assert await store.due_jobs(NOW + 5, limit=10) == [change.job]
+
+
+async def test_the_longest_due_come_first_under_a_limit_and_from_all_workspaces(store: Store) -> None:
+    await store.record(
+        [
+            created("job_3", now=NOW + 3),
+            created("job_1", now=NOW + 1),
+            created("job_2", now=NOW + 2, workspace=OTHER_WORKSPACE),
+        ]
+    )
+    assert [job.id for job in await store.due_jobs(NOW + 60, limit=2)] == ["job_1", "job_2"]
+    assert [job.id for job in await store.due_jobs(NOW + 60, limit=9)] == ["job_1", "job_2", "job_3"]
+
+
+async def test_the_next_due_time_follows_the_moves(store: Store) -> None:
+    assert await store.next_job_due() is None
+    first, second, third = life(now=NOW)
+    await store.record([first])
+    assert await store.next_job_due() == NOW + 5
+    await store.record([second])
+    assert await store.next_job_due() == NOW + 10
+    await store.record([third])
+    assert await store.next_job_due() is None, "a terminal job is due for nothing"
+    assert await store.due_jobs(NOW + 1e9, limit=9) == []
+
+
+async def test_the_next_due_time_is_the_earliest_also_where_it_is_past(store: Store) -> None:
+    await store.record([created("job_2", now=NOW + 2), created("job_1", now=NOW + 1)])
+    assert await store.next_job_due() == NOW + 6

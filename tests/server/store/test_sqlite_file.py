@@ -1,0 +1,276 @@
+"""The embedded engine's file: what it refuses to open, who owns it, what it leaves behind, and a full disk."""
+
+import asyncio
+import os
+import shutil
+import signal
+import stat
+import sys
+from pathlib import Path
+
+import apsw
+import pytest
+
+from tests.server.store.builders import NOW, WORKSPACE, claim_one, created, endpoint, read_log
+from video_translation_server.errors import NotFoundError, StoreError
+from video_translation_server.store import open_store
+from video_translation_server.store.sqlite import SqliteStore
+from video_translation_server.store.sqlite.database import APPLICATION_ID, migrations
+
+
+def foreign(path: Path, script: str) -> None:
+    """A database that some other program has written."""
+    connection = apsw.Connection(str(path))
+    connection.execute(script)
+    connection.close()
+
+
+def names_in(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+async def make_store(path: Path) -> None:
+    """A closed store with one job in it."""
+    store = await SqliteStore.open(path)
+    await store.record([created()])
+    await store.close()
+
+
+# What is refused, unchanged
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"notes", b"just some notes\n" * 100, b"\x00" * 4096, b"SQLite format 3\x00" + b"\xff" * 200],
+    ids=["a word", "text", "zeros", "a header alone"],
+)
+async def test_what_is_not_a_database_is_refused_and_left_as_it_was(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "store.db"
+    path.write_bytes(content)
+    with pytest.raises(StoreError, match=r"store\.db"):
+        await SqliteStore.open(path)
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "CREATE TABLE notes (text); INSERT INTO notes VALUES ('mine')",
+        "CREATE TABLE notes (text); PRAGMA application_id = 7",
+        "PRAGMA application_id = 7",
+        "PRAGMA user_version = 7",
+    ],
+)
+async def test_another_programs_database_is_refused_and_left_as_it_was(tmp_path: Path, script: str) -> None:
+    path = tmp_path / "store.db"
+    foreign(path, script)
+    before = path.read_bytes()
+    with pytest.raises(StoreError, match="another program"):
+        await SqliteStore.open(path)
+    assert path.read_bytes() == before
+
+
+async def test_a_newer_schema_is_refused_and_left_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    await make_store(path)
+    foreign(path, f"PRAGMA user_version = {len(migrations()) + 1}")
+    before = path.read_bytes()
+    with pytest.raises(StoreError, match=f"version {len(migrations()) + 1}.*newer"):
+        await SqliteStore.open(path)
+    assert path.read_bytes() == before
+
+
+async def test_a_damaged_store_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    await make_store(path)
+    with path.open("r+b") as file:
+        file.seek(100)
+        file.write(b"\xff" * 3996)  # the rest of the first page: the schema's
+    before = path.read_bytes()
+    with pytest.raises(StoreError, match=r"store\.db"):
+        await SqliteStore.open(path)
+    assert path.read_bytes() == before
+
+
+async def test_a_missing_folder_is_refused_and_not_made(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="folder that exists"):
+        await SqliteStore.open(tmp_path / "no" / "store.db")
+    assert names_in(tmp_path) == set()
+
+
+async def test_a_folder_is_no_store(tmp_path: Path) -> None:
+    (tmp_path / "store.db").mkdir()
+    with pytest.raises(StoreError, match=r"store\.db"):
+        await SqliteStore.open(tmp_path / "store.db")
+
+
+async def test_a_refused_file_is_not_held(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    path.write_bytes(b"not a database" * 100)
+    with pytest.raises(StoreError):
+        await SqliteStore.open(path)
+    path.unlink()
+    await make_store(path)
+
+
+# What is taken
+
+
+@pytest.mark.parametrize("script", ["", f"PRAGMA application_id = {APPLICATION_ID}"], ids=["empty", "cut short"])
+async def test_an_empty_file_and_one_whose_first_opening_was_cut_short_become_stores(
+    tmp_path: Path, script: str
+) -> None:
+    path = tmp_path / "store.db"
+    path.touch()
+    foreign(path, script)
+    await make_store(path)
+
+
+async def test_a_file_is_migrated_once(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    for _ in range(2):
+        store = await SqliteStore.open(path)
+        await store.close()
+    connection = apsw.Connection(str(path))
+    assert connection.pragma("user_version") == len(migrations()) > 0
+    assert connection.pragma("application_id") == APPLICATION_ID
+    connection.close()
+
+
+async def test_urls_name_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for url in ("one.db", "sqlite:///two.db", f"sqlite:///{tmp_path}/three.db", f"{tmp_path}/four.db"):
+        await (await open_store(url)).close()
+    assert {"one.db", "two.db", "three.db", "four.db"} <= names_in(tmp_path)
+
+
+async def test_an_unknown_scheme_is_refused() -> None:
+    with pytest.raises(StoreError, match="mysql"):
+        await open_store("mysql://localhost/store")
+
+
+# Ownership
+
+OWNER = """
+import asyncio, sys
+from pathlib import Path
+from tests.server.store.builders import created, endpoint
+from video_translation_server.store.sqlite import SqliteStore
+
+async def main():
+    store = await SqliteStore.open(Path(sys.argv[1]))
+    await store.create_endpoint(endpoint())
+    await store.record([created()])
+    [held] = await store.claim(2e9, limit=1, per_endpoint=1, lease=3600)
+    print("held", flush=True)
+    await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+async def test_another_process_is_refused_until_the_owner_is_gone_and_nothing_is_lost(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    root = Path(__file__).parents[3]
+    owner = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", OWNER, str(path), cwd=root, stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        assert owner.stdout is not None
+        assert await asyncio.wait_for(owner.stdout.readline(), 20) == b"held\n"
+        with pytest.raises(StoreError, match="in use"):
+            await SqliteStore.open(path)
+        assert owner.returncode is None, "the owner did not suffer"
+    finally:
+        owner.send_signal(signal.SIGKILL)
+        await owner.wait()
+    store = await SqliteStore.open(path)
+    assert [event.id for event in await read_log(store)] == ["evt_job_1_1"]
+    assert (await claim_one(store)).attempt == 1, "the dead owner's lease is taken back at once"
+    await store.close()
+
+
+async def test_a_second_store_on_the_file_is_refused_and_the_first_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    (tmp_path / "link.db").symlink_to(path)
+    store = await SqliteStore.open(path)
+    for name in ("store.db", "link.db"):
+        with pytest.raises(StoreError, match="in use"):
+            await SqliteStore.open(tmp_path / name)
+    assert await store.record([created()]) == [True]
+    await store.close()
+    await (await SqliteStore.open(path)).close()
+
+
+# What lies on the disk
+
+
+async def test_nobody_else_can_read_the_secrets(tmp_path: Path) -> None:
+    mask = os.umask(0)
+    try:
+        store = await SqliteStore.open(tmp_path / "store.db")
+    finally:
+        os.umask(mask)
+    await store.create_endpoint(endpoint())
+    await store.newest_job(WORKSPACE)
+    holding = {"store.db", "store.db-wal", "store.db-shm"}
+    assert names_in(tmp_path) == holding | {"store.db-lock"}
+    assert {stat.S_IMODE((tmp_path / name).stat().st_mode) for name in holding} == {0o600}
+    assert (tmp_path / "store.db-lock").stat().st_size == 0
+    await store.close()
+
+
+async def test_a_closed_store_is_one_file_that_can_be_copied(tmp_path: Path) -> None:
+    store = await SqliteStore.open(tmp_path / "store.db")
+    change = created()
+    await store.record([change])
+    assert await store.newest_job(WORKSPACE) == change.job  # a reader is open
+    await store.close()
+    shutil.copy(tmp_path / "store.db", tmp_path / "copy.db")
+    copy = await SqliteStore.open(tmp_path / "copy.db")
+    assert await copy.job(WORKSPACE, "job_1") == change.job
+    await copy.close()
+    assert not (tmp_path / "store.db-wal").exists()
+
+
+# A full disk
+
+
+async def limit_pages(store: SqliteStore, more: int) -> None:
+    """Let the file grow by so many pages and no further."""
+
+    def limit(connection: apsw.Connection) -> None:
+        connection.pragma("max_page_count", connection.pragma("page_count") + more)
+
+    await store._writer.run(limit)
+
+
+async def test_a_full_disk_tells_everyone_who_was_not_kept_and_the_store_goes_on(tmp_path: Path) -> None:
+    store = await SqliteStore.open(tmp_path / "store.db")
+    await store.record([created("job_before")])
+    await limit_pages(store, 4)
+    with store.bells.events.listen() as rung:
+        calls = [store.record([created(f"job_{number}", title="x" * 1000)]) for number in range(50)]
+        answers = await asyncio.gather(*calls, return_exceptions=True)
+        refused = [answer for answer in answers if isinstance(answer, StoreError)]
+        kept = [f"job_{number}" for number, answer in enumerate(answers) if answer == [True]]
+        assert refused
+        assert len(refused) + len(kept) == 50, f"neither kept nor refused: {answers}"
+        assert rung.is_set() == bool(kept)
+    assert [event.job_id for event in await read_log(store)] == ["job_before", *kept]
+    await limit_pages(store, 10_000)
+    assert await store.record([created("job_after")]) == [True]
+    await store.close()
+
+
+async def test_what_did_not_fit_left_nothing_behind(tmp_path: Path) -> None:
+    store = await SqliteStore.open(tmp_path / "store.db")
+    await store.create_endpoint(endpoint())
+    await limit_pages(store, 2)
+    with pytest.raises(StoreError):
+        await store.record([created("job_large", title="x" * 50_000)])
+    with pytest.raises(NotFoundError):
+        await store.job(WORKSPACE, "job_large")
+    assert await read_log(store) == []
+    assert await store.claim(NOW, limit=9, per_endpoint=9, lease=9) == []
+    await store.close()

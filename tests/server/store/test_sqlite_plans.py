@@ -1,0 +1,134 @@
+"""What the hot statements cost in SQLite: they go through their indexes, and a backlog does not make them dearer."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import apsw
+import pytest
+
+from tests.server.store.builders import NOW, created, endpoint, settlement
+from video_translation_server.model import Claim, Delivered
+from video_translation_server.store.sqlite import claims, deliveries, endpoints, jobs, settlements
+from video_translation_server.store.sqlite.database import Database
+from video_translation_server.store.sqlite.health import Rules
+
+LARGE = frozenset({"deliveries", "events", "jobs", "attempts"})
+HOT: dict[str, tuple[str, set[str]]] = {
+    "candidates": (claims._CANDIDATES, {"deliveries_ready", "deliveries_claimed"}),
+    "next due": (claims._NEXT_DUE, {"deliveries_ready"}),
+    "heads": (claims._HEADS, {"deliveries_ready"}),
+    "claim": (claims._CLAIM, set()),
+    "claimed": (claims._CLAIMED, set()),
+    "settle": (settlements._SETTLE, set()),
+    "release next": (deliveries._RELEASE_NEXT, {"deliveries_open"}),
+    "enqueue to listed": (deliveries._ENQUEUE_LISTED, {"deliveries_open", "endpoints_listed"}),
+    "enqueue to callback": (deliveries._ENQUEUE_CALLBACK, {"deliveries_open", "endpoints_of_job"}),
+    "struggling": (deliveries._STRUGGLING, {"deliveries_struggling"}),
+    "supersede": (deliveries._SUPERSEDE, {"deliveries_struggling", "deliveries_open"}),
+    "coalesce": (deliveries._COALESCE, {"events_of_job", "deliveries_of_event"}),
+}
+
+
+@pytest.fixture
+def connection(tmp_path: Path) -> Iterator[apsw.Connection]:
+    database = Database(tmp_path / "store.db")
+    connection = database.connect(readonly=False)
+    yield connection
+    connection.close()
+    database.close()
+
+
+def plan(connection: apsw.Connection, statement: str) -> list[str]:
+    """The lines of the query plan."""
+    blank = [None] * statement.count("?") if "?" in statement else _Blank()
+    return [str(row[3]) for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}", blank)]
+
+
+class _Blank(dict[str, Any]):
+    def __missing__(self, key: str) -> None:
+        return None
+
+
+@pytest.mark.parametrize("name", HOT)
+def test_a_hot_statement_uses_its_indexes_and_scans_no_large_table(connection: apsw.Connection, name: str) -> None:
+    statement, wanted = HOT[name]
+    lines = plan(connection, statement)
+    aliases = {"d": "deliveries", "w": "deliveries", "x": "deliveries", "c": "deliveries", "e": "events"}
+    for line in lines:
+        words = line.split()
+        if words[0] == "SCAN":
+            assert aliases.get(words[1], words[1]) not in LARGE, f"{line} in {lines}"
+    for index in wanted:
+        assert any(index in line for line in lines), f"{index} is not used: {lines}"
+
+
+@contextmanager
+def steps_of(connection: apsw.Connection) -> Iterator[Callable[[], int]]:
+    """Counts the steps of SQLite's virtual machine, which depend on no clock."""
+    steps = 0
+
+    def profiled(event: dict[str, Any]) -> None:
+        nonlocal steps
+        steps += event["stmt_status"]["SQLITE_STMTSTATUS_VM_STEP"]
+
+    connection.trace_v2(apsw.SQLITE_TRACE_PROFILE, profiled)
+    yield lambda: steps
+    connection.trace_v2(0, None)
+
+
+def fill(connection: apsw.Connection, rows: int, *, names: int = 20) -> None:
+    """So many pending deliveries: a third due, a third waiting for a retry, a third behind another one."""
+    for number in range(names):
+        endpoints.create(connection, endpoint(f"ep_{number}", events=("video_translate.fail",)))
+    jobs.record(connection, [created("job_1")])
+    connection.execute(
+        "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < :rows) "
+        "INSERT INTO deliveries (event, endpoint, job, state, due_at) SELECT 1, 1 + n % :names, 1000 + n / 3, "
+        "iif(n % 3 = 2, 'waiting', 'due'), iif(n % 3 = 2, NULL, :now + iif(n % 3, 1000.0 + n, -n * 0.001)) FROM c",
+        {"rows": rows, "names": names, "now": NOW},
+    )
+
+
+def wish(claim_id: int, limit: int = 64) -> claims.Wish:
+    return claims.Wish(now=NOW, leased_until=1e9, claim_id=claim_id, limit=limit, per_endpoint=16)
+
+
+def cycle(connection: apsw.Connection) -> tuple[int, list[Claim]]:
+    """What it costs to claim, settle, look ahead and record, and what was claimed."""
+    rules = Rules(ids=lambda prefix: f"{prefix}_x", disable_after=1e9)
+    with steps_of(connection) as steps:
+        held = claims.claim(connection, wish(7))
+        batch = [settlement(one, Delivered()) for one in held]
+        assert settlements.settle(connection, batch, NOW, rules).held == [True] * len(held)
+        claims.next_due(connection, NOW)
+        jobs.record(connection, [created("job_2")])
+        return steps(), held
+
+
+def test_a_hundred_thousand_pending_deliveries_cost_no_more_than_a_few_thousand(tmp_path: Path) -> None:
+    cost = {}
+    for rows in (3_000, 100_000):
+        database = Database(tmp_path / f"{rows}.db")
+        connection = database.connect(readonly=False)
+        with connection:
+            fill(connection, rows)
+            cost[rows], held = cycle(connection)
+        connection.close()
+        database.close()
+        assert len(held) == 64
+        assert len({one.endpoint_id for one in held}) == 20, "in turns"
+    assert cost[100_000] < 1.2 * cost[3_000]
+
+
+def test_endpoints_that_are_full_or_paused_are_passed_over_without_looking_at_their_backlog(
+    connection: apsw.Connection,
+) -> None:
+    with connection:
+        fill(connection, 30_000)
+        connection.execute("UPDATE endpoints SET paused_until = ? WHERE n <= 10", (NOW + 60,))
+        assert len(claims.claim(connection, wish(1, limit=1000))) == 160
+        with steps_of(connection) as steps:
+            assert claims.claim(connection, wish(2, limit=1000)) == []
+            assert steps() < 5_000

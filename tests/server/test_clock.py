@@ -1,0 +1,162 @@
+"""The clocks: the machine's, and the one that tests move."""
+
+import asyncio
+import random
+import time
+
+import pytest
+
+from video_translation_server.clock import Clock, ManualClock, SystemClock
+
+SOON = 5.0
+"""How long a test waits for what happens at once, seconds."""
+
+
+async def settle() -> None:
+    """Let everything run that can."""
+    for _ in range(50):
+        await asyncio.sleep(0)
+
+
+# The machine's clock
+
+
+def test_the_system_clock_reads_unix_seconds() -> None:
+    before = time.time()
+    assert before <= SystemClock().now() <= time.time()
+
+
+async def test_the_system_clock_waits_for_an_event() -> None:
+    event = asyncio.Event()
+    waiting = asyncio.ensure_future(SystemClock().wait(event, None))
+    await settle()
+    assert not waiting.done()
+    event.set()
+    await asyncio.wait_for(waiting, SOON)
+
+
+async def test_the_system_clock_waits_for_an_instant() -> None:
+    clock = SystemClock()
+    until = clock.now() + 0.02
+    await asyncio.wait_for(clock.wait(asyncio.Event(), until), SOON)
+    assert clock.now() >= until - 0.005
+
+
+async def test_the_system_clock_takes_whichever_is_first() -> None:
+    clock, event = SystemClock(), asyncio.Event()
+    waiting = asyncio.ensure_future(clock.wait(event, clock.now() + 3600))
+    await settle()
+    assert not waiting.done()
+    event.set()
+    await asyncio.wait_for(waiting, SOON)
+    assert event.is_set(), "clearing is the listener's business"
+
+
+# Both
+
+
+@pytest.fixture(params=[SystemClock, ManualClock])
+def clock(request: pytest.FixtureRequest) -> Clock:
+    made: Clock = request.param()
+    return made
+
+
+@pytest.mark.parametrize("ago", [0.0, 1e9])
+async def test_an_instant_that_is_past_is_not_waited_for(clock: Clock, ago: float) -> None:
+    await asyncio.wait_for(clock.wait(asyncio.Event(), clock.now() - ago), SOON)
+
+
+@pytest.mark.parametrize("ahead", [None, 1e9])
+async def test_an_event_that_is_set_is_not_waited_for(clock: Clock, ahead: float | None) -> None:
+    event = asyncio.Event()
+    event.set()
+    await asyncio.wait_for(clock.wait(event, None if ahead is None else clock.now() + ahead), SOON)
+
+
+async def test_a_wait_can_be_cancelled(clock: Clock) -> None:
+    waiting = asyncio.ensure_future(clock.wait(asyncio.Event(), clock.now() + 3600))
+    await settle()
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert asyncio.all_tasks() == {asyncio.current_task()}, "nothing is left behind"
+
+
+async def test_a_timeout_around_a_wait_is_not_swallowed(clock: Clock) -> None:
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await clock.wait(asyncio.Event(), clock.now() + 3600)
+
+
+# The clock of the tests
+
+
+async def test_the_manual_clock_stands_still_until_it_is_moved() -> None:
+    clock = ManualClock(1000)
+    waiting = asyncio.ensure_future(clock.wait(asyncio.Event(), 1010))
+    await settle()
+    assert clock.now() == 1000
+    clock.advance(9.5)
+    await settle()
+    assert (clock.now(), waiting.done()) == (1009.5, False)
+    clock.advance(0.5)
+    await asyncio.wait_for(waiting, SOON)
+
+
+async def test_the_manual_clock_waits_for_an_event_alone() -> None:
+    clock, event = ManualClock(), asyncio.Event()
+    waiting = asyncio.ensure_future(clock.wait(event, None))
+    await settle()
+    clock.advance(1e9)
+    await settle()
+    assert not waiting.done()
+    event.set()
+    await asyncio.wait_for(waiting, SOON)
+
+
+async def test_the_manual_clock_wakes_no_more_than_are_due() -> None:
+    clock = ManualClock(0)
+    woken: list[int] = []
+
+    async def sleeper(until: int) -> None:
+        await clock.wait(asyncio.Event(), until)
+        woken.append(until)
+
+    sleepers = [asyncio.ensure_future(sleeper(until)) for until in (3, 1, 2)]
+    for step in (1, 2, 3):
+        await settle()
+        clock.advance(1)
+        await settle()
+        assert woken == list(range(1, step + 1))
+    await asyncio.gather(*sleepers)
+
+
+@pytest.mark.parametrize("seed", range(5))
+async def test_one_leap_wakes_everyone_in_the_order_of_their_instants(seed: int) -> None:
+    clock = ManualClock(0)
+    woken: list[int] = []
+
+    async def sleeper(until: int) -> None:
+        await clock.wait(asyncio.Event(), until)
+        woken.append(until)
+
+    instants = random.Random(seed).sample(range(1, 100), 40)
+    sleepers = [asyncio.ensure_future(sleeper(until)) for until in instants]
+    await settle()
+    clock.advance(100)
+    await asyncio.wait_for(asyncio.gather(*sleepers), SOON)
+    assert woken == sorted(instants)
+
+
+async def test_a_move_between_two_waits_is_not_missed() -> None:
+    clock = ManualClock(0)
+
+    async def worker() -> None:
+        for instant in range(1, 6):
+            await clock.wait(asyncio.Event(), instant)
+
+    working = asyncio.ensure_future(worker())
+    await settle()
+    for _ in range(5):
+        clock.advance(1)  # without a turn of the loop in between
+    await asyncio.wait_for(working, SOON)

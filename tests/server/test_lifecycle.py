@@ -1,0 +1,164 @@
+"""The job's life: every transition of the table, sequences without gaps, and what a move makes of a job."""
+
+import itertools
+
+import msgspec
+import pytest
+
+from video_translation_server import lifecycle
+from video_translation_server.errors import ConflictError, InvalidError
+from video_translation_server.model import Change, Job, JobStatus, Plan
+
+NOW = 1_800_000_000.0
+LEGAL = {
+    (JobStatus.PENDING, JobStatus.RUNNING),
+    (JobStatus.PENDING, JobStatus.FAILED),
+    (JobStatus.RUNNING, JobStatus.COMPLETED),
+    (JobStatus.RUNNING, JobStatus.FAILED),
+}
+"""docs/state_machines.md, written down a second time."""
+
+
+def new(failure_message: str | None = None) -> Change:
+    return lifecycle.create(
+        job_id="job_1",
+        workspace_id="ws_1",
+        output_language="Spanish",
+        request={"title": "t", "callback_id": "cb"},
+        plan=Plan(pending_seconds=2, running_seconds=3, failure_message=failure_message),
+        event_id="evt_1",
+        now=NOW,
+    )
+
+
+def in_status(status: JobStatus) -> Job:
+    return msgspec.structs.replace(new().job, status=status, sequence=7, version=9)
+
+
+def advance(job: Job, number: int) -> Change:
+    return lifecycle.advance(job, event_id=f"evt_{number}", now=NOW + number, media_url="http://localhost/media/")
+
+
+def body(change: Change) -> dict[str, object]:
+    parsed: dict[str, object] = msgspec.json.decode(change.event.body)["event_data"]
+    return parsed
+
+
+def test_a_new_job_waits_for_its_turn() -> None:
+    change = new()
+    job = change.job
+    assert (job.status, job.sequence, job.version, job.progress) == (JobStatus.PENDING, 1, 1, 0)
+    assert (job.created_at, job.updated_at, job.due_at) == (NOW, NOW, NOW + 2)
+    assert (job.id, job.workspace_id, job.output_language) == ("job_1", "ws_1", "Spanish")
+    assert (job.video_url, job.failure_message, job.cancelled_at) == (None, None, None)
+
+
+@pytest.mark.parametrize(("here", "there"), list(itertools.product(JobStatus, JobStatus)))
+def test_only_the_table_is_legal(here: JobStatus, there: JobStatus) -> None:
+    job = in_status(here)
+    if (here, there) not in LEGAL:
+        with pytest.raises(ConflictError, match=f"job_1 is {here} and cannot become {there}"):
+            lifecycle.move(job, there, event_id="evt_2", now=NOW + 1)
+        return
+    change = lifecycle.move(job, there, event_id="evt_2", now=NOW + 1)
+    assert (change.job.status, change.job.sequence, change.job.version) == (there, 8, 10)
+    assert change.job.updated_at == NOW + 1
+    assert change.job.created_at == NOW
+    assert job == in_status(here), "the job that was given is as it was"
+
+
+def test_terminal_is_what_has_no_way_out() -> None:
+    assert {status for status in JobStatus if status.is_terminal} == set(JobStatus) - {here for here, _ in LEGAL}
+
+
+@pytest.mark.parametrize(
+    ("status", "word"),
+    [
+        (JobStatus.PENDING, "pending"),
+        (JobStatus.RUNNING, "pending"),
+        (JobStatus.COMPLETED, "completed"),
+        (JobStatus.FAILED, "error"),
+    ],
+)
+def test_each_status_has_the_missions_word(status: JobStatus, word: str) -> None:
+    assert status.result == word
+
+
+def test_a_plan_leads_to_completed() -> None:
+    first = new()
+    second = advance(first.job, 2)
+    third = advance(second.job, 3)
+    assert [change.job.status for change in (first, second, third)] == ["pending", "running", "completed"]
+    assert [change.job.due_at for change in (first, second, third)] == [NOW + 2, NOW + 2 + 3, None]
+    assert (third.job.video_url, third.job.progress) == ("http://localhost/media/job_1.mp4", 100)
+    assert third.job.failure_message is None
+
+
+def test_a_plan_with_a_reason_leads_to_failed() -> None:
+    second = advance(new("no sound").job, 2)
+    third = advance(second.job, 3)
+    assert second.job.status is JobStatus.RUNNING
+    assert (third.job.status, third.job.failure_message, third.job.due_at) == (JobStatus.FAILED, "no sound", None)
+    assert third.job.video_url is None
+
+
+@pytest.mark.parametrize("failure_message", [None, "no sound"])
+def test_sequences_have_no_gap_and_each_event_carries_the_whole_job(failure_message: str | None) -> None:
+    changes = [new(failure_message)]
+    while not changes[-1].job.status.is_terminal:
+        changes.append(advance(changes[-1].job, len(changes) + 1))
+    assert [change.job.sequence for change in changes] == [1, 2, 3]
+    assert [change.job.version for change in changes] == [1, 2, 3]
+    for change in changes:
+        event, data = change.event, body(change)
+        assert (event.job_id, event.sequence, event.workspace_id) == ("job_1", change.job.sequence, "ws_1")
+        assert event.created_at == change.job.updated_at
+        assert (data["sequence"], data["status"], data["result"]) == (
+            change.job.sequence,
+            change.job.status,
+            change.job.status.result,
+        )
+        assert (data["title"], data["callback_id"], data["output_language"]) == ("t", "cb", "Spanish")
+
+
+@pytest.mark.parametrize("status", [JobStatus.COMPLETED, JobStatus.FAILED])
+@pytest.mark.parametrize("failure_message", [None, "no sound"])
+def test_a_terminal_job_has_nothing_planned(status: JobStatus, failure_message: str | None) -> None:
+    job = msgspec.structs.replace(new(failure_message).job, status=status)
+    with pytest.raises(ConflictError):
+        advance(job, 2)
+
+
+def test_a_move_may_set_other_fields() -> None:
+    change = lifecycle.move(
+        new().job, JobStatus.FAILED, event_id="evt_2", now=NOW + 1, cancelled_at=NOW + 1, failure_message="cancelled"
+    )
+    assert (change.job.cancelled_at, change.job.failure_message) == (NOW + 1, "cancelled")
+    assert body(change)["message"] == "cancelled"
+
+
+def test_a_job_that_can_be_created_can_also_end() -> None:
+    """The limit on a body is met at the creation, not in the middle of the simulation."""
+
+    def create(size: int, reason: str | None) -> Change:
+        return lifecycle.create(
+            job_id="job_1",
+            workspace_id="ws_1",
+            output_language="Spanish",
+            request={"title": "x" * size},
+            plan=Plan(pending_seconds=0, running_seconds=0, failure_message=reason),
+            event_id="evt_1",
+            now=NOW,
+        )
+
+    for reason in (None, 'The video "has" no sound.\n' * 400):
+        accepted = 0
+        for size in range(30_000, 66_000, 100):
+            try:
+                change = create(size, reason)
+            except InvalidError:
+                continue
+            accepted += 1
+            while not change.job.status.is_terminal:
+                change = lifecycle.advance(change.job, event_id="evt_2", now=NOW, media_url="http://h/" + "m" * 500)
+        assert accepted > 0

@@ -1,0 +1,116 @@
+"""How a line of the log looks, for people and for machines, on stderr and in a file."""
+
+import json
+import logging
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+
+from video_translation_server import logs
+
+TEXT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z - (DEBUG|INFO|WARNING|ERROR) - ")
+
+
+@pytest.fixture(autouse=True)
+def as_before() -> Iterator[None]:
+    """Logging is the process's: it is given back as it was."""
+    root = logging.getLogger()
+    handlers, level, settings = root.handlers[:], root.level, structlog.get_config()
+    root.handlers = []
+    yield
+    for handler in root.handlers:
+        handler.close()
+    root.handlers, root.level = handlers, level
+    structlog.configure(**settings)
+
+
+def logger() -> Any:
+    return structlog.get_logger("test").bind()
+
+
+def test_text_is_time_level_message_and_pairs(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure(level="info", form="text", file=None)
+    logger().info("transition", job_id="vt_1", sequence=2, detail=None)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert TEXT.match(err)
+    assert err.endswith(" - INFO - transition job_id=vt_1 sequence=2\n")
+
+
+def test_json_is_one_object_per_line(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure(level="info", form="json", file=None)
+    logger().warning("attempt", verdict="retry at\n2027", number=1)
+    [line] = capsys.readouterr().err.splitlines()
+    found = json.loads(line)
+    assert found.pop("timestamp")
+    assert found == {"event": "attempt", "level": "warning", "verdict": "retry at\n2027", "number": 1}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "/a b",
+        "x\n2026-11-20T23:40:00Z - ERROR - forged",
+        "x\r\nforged",
+        "\x1b[31mred",
+        "a\u2028forged",
+        "a\x85forged",
+        "a\u202eb",
+        "",
+    ],
+)
+def test_no_value_can_fake_a_line_or_a_pair(capsys: pytest.CaptureFixture[str], value: str) -> None:
+    logs.configure(level="info", form="text", file=None)
+    logger().info("request", path=value, status=404)
+    err = capsys.readouterr().err
+    assert len(err.splitlines()) == 1
+    assert err.endswith(f" path={value!r} status=404\n")
+
+
+def test_an_exception_follows_its_line(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure(level="info", form="text", file=None)
+    try:
+        _ = 1 / 0
+    except ZeroDivisionError:
+        logger().exception("loop failed", loop="delivery")
+    first, second, *_, last = capsys.readouterr().err.splitlines()
+    assert first.endswith(" - ERROR - loop failed loop=delivery")
+    assert second.startswith("Traceback")
+    assert last == "ZeroDivisionError: division by zero"
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_libraries_speak_in_the_same_form(capsys: pytest.CaptureFixture[str], form: str) -> None:
+    logs.configure(level="info", form=form, file=None)
+    logging.getLogger("uvicorn.error").warning("started %s", "here")
+    [line] = capsys.readouterr().err.splitlines()
+    if form == "json":
+        assert json.loads(line)["event"] == "started here"
+    else:
+        assert line.endswith(" - WARNING - started here")
+
+
+@pytest.mark.parametrize(("level", "heard"), [("debug", 4), ("info", 3), ("warning", 2), ("error", 1)])
+def test_the_level_is_the_lowest_that_is_heard(capsys: pytest.CaptureFixture[str], level: str, heard: int) -> None:
+    logs.configure(level=level, form="text", file=None)
+    for name in ("debug", "info", "warning", "error"):
+        getattr(logger(), name)("line")
+        getattr(logging.getLogger("library"), name)("line")
+    assert len(capsys.readouterr().err.splitlines()) == 2 * heard
+
+
+def test_a_file_gets_the_same_lines_at_its_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "server.log"
+    file.write_text("before\n")
+    logs.configure(level="info", form="text", file=file)
+    logger().info("título", title="映画")
+    assert file.read_text(encoding="utf-8") == "before\n" + capsys.readouterr().err
+
+
+def test_a_file_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="missing"):
+        logs.configure(level="info", form="text", file=tmp_path / "missing" / "server.log")

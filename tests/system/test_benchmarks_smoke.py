@@ -1,0 +1,67 @@
+"""Each benchmark runs with tiny numbers and ends with a line of its shape; never a word about speed."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PATIENCE = 150.0
+"""Seconds: each starts a dozen processes one after the other, and the machine may be busy."""
+
+pytestmark = pytest.mark.timeout(PATIENCE + 10)
+
+
+def run(name: str, *flags: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", f"benchmarks.{name}", *flags]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def last_line(name: str, results: Path, *flags: str) -> dict[str, Any]:
+    done = run(name, "--results", str(results), *flags)
+    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    kept = json.loads((results / f"{name}.json").read_text(encoding="utf-8"))
+    assert told.items() <= kept.items()
+    return told
+
+
+def are_positive(told: dict[str, Any], *names: str) -> bool:
+    return all(isinstance(told[name], int | float) and told[name] > 0 for name in names)
+
+
+def test_delivery_tells_what_each_contestant_costs(tmp_path: Path) -> None:
+    told = last_line("delivery", tmp_path, "--deliveries", "100", "--endpoints", "10", "--naive", "10", "--rounds", "1")
+    assert are_positive(told, "ratio_drain", "ratio_steady", "ratio_naive_httpx")
+    assert are_positive(told["receiver"], "per_second", "cpu_us", "share")
+    for contestant in ("baseline", "drain", "steady", "drain_quiet", "steady_quiet", "naive_httpx"):
+        assert are_positive(told[contestant], "per_second", "cpu_us", "rss_mb")
+    for part in ("drain", "steady"):
+        assert are_positive(told[part], "statements")
+
+
+def test_delivery_shares_events_among_endpoints_and_is_profiled() -> None:
+    done = run("delivery", "--profile", "--deliveries", "60", "--endpoints", "6", "--fan-out", "3")
+    assert "drain: " in done.stderr
+    assert "steady: " in done.stderr
+    assert "event-loop: " in done.stderr
+    assert "store-writer: " in done.stderr
+
+
+def test_latency_tells_pushes_bare_posts_and_polling(tmp_path: Path) -> None:
+    slow = ("--rate", "30", "--jobs", "3", "--shortest", "0.1", "--longest", "0.3")
+    told = last_line("latency", tmp_path, *slow, "--burst", "5", "--seconds", "0.3")
+    assert are_positive(told, "p50_ms", "p99_ms", "callback_p50_ms", "bare_post_p50_ms", "ratio_p50_to_bare_post")
+    assert are_positive(told, "polling_delay_p50_ms", "polling_requests_per_job", "capacity_per_second")
+    for phase in ("at_rate", "at_half_capacity"):
+        for what in ("socket", "callback", "bare_post"):
+            assert are_positive(told[phase][what], "count", "p50_ms", "p99_ms", "max_ms")
+
+
+def test_fairness_tells_latency_alone_and_beside(tmp_path: Path) -> None:
+    told = last_line("fairness", tmp_path, "--rounds", "1", "--seconds", "0.5", "--healthy", "5", "--rate", "50")
+    assert are_positive(told, "p99_ms_alone", "p99_ms_beside", "ratio_p99")
