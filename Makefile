@@ -2,6 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON ?= python3
+WORKERS ?= 4
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
@@ -45,8 +46,8 @@ run: $(VENV)/runtime ## serve on http://localhost:8000 until Ctrl-C (FLAGS="..."
 	@exec $(BIN)/python -m video_translation_server serve $(FLAGS)
 
 .PHONY: test
-test: $(VENV)/dev ## run the tests
-	@$(BIN)/python -m pytest $(ARGS)
+test: $(VENV)/dev ## run the tests, side by side in WORKERS processes (ARGS="-k words" picks some)
+	@$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
 
 .PHONY: integration-test
 integration-test: $(VENV)/runtime ## server and client side by side, with both logs, requests per job and delays
@@ -86,11 +87,11 @@ contract: $(VENV)/runtime ## write the generated files of contract/ anew
 	@$(BIN)/python -m video_translation_server.contract contract
 
 .PHONY: lock
-lock: ## resolve the dependencies anew and write both lock files (needs uv)
+lock: ## write both lock files (LOCK=--upgrade takes the newest of everything; needs uv)
 	@command -v uv >/dev/null || { echo "make lock needs uv: pip install uv"; exit 1; }
-	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --upgrade \
+	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate $(LOCK) \
 		--group build client/pyproject.toml server/pyproject.toml -o requirements.txt
-	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --upgrade \
+	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate $(LOCK) \
 		--group build --group dev -c requirements.txt client/pyproject.toml server/pyproject.toml -o requirements-dev.txt
 
 .PHONY: clean
