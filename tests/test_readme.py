@@ -95,7 +95,9 @@ def test_the_embedded_receiver_gets_the_pushes(server: LocalServer, tmp_path: Pa
             if job is not None and f"{job} completed" in line:
                 service.send_signal(signal.SIGINT)
         watchdog.cancel()
-    assert re.findall(rf"{job} (\w+)$", "".join(lines), flags=re.MULTILINE) == ["pending", "running", "completed"], lines
+    assert re.findall(rf"{job} (\w+)$", "".join(lines), flags=re.MULTILINE) == ["pending", "running", "completed"], (
+        lines
+    )
 
 
 @pytest.mark.skipif(not shutil.which("curl") and "CI" not in os.environ, reason="curl is not installed")

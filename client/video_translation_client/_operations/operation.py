@@ -1,0 +1,120 @@
+"""What a call to the service is as data, and how any HTTP answer to one is read. No I/O.
+
+Which calls there are is left to the modules beside this one; sending is the transport's.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Generic, TypeVar
+
+from video_translation_client._errors import APIError, UnexpectedResponseError, api_error_class
+
+T = TypeVar("T")
+
+_FIRST_ERROR: Final = 400
+_SUCCESS: Final = range(200, 300)
+_SHOWN: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Operation(Generic[T]):
+    """One call.
+
+    Attributes:
+        name: for metrics and logs.
+        method: HTTP method.
+        path: from the base URL on, quoted.
+        parse: reads the decoded JSON body.
+        query: query parameters.
+        body: sent as JSON.
+        repeatable: sending it twice does what sending it once does.
+    """
+
+    name: str
+    method: str
+    path: str
+    parse: Callable[[Any], T]
+    query: Mapping[str, str | int] = field(default_factory=dict)
+    body: Mapping[str, Any] | None = None
+    repeatable: bool = False
+
+
+def interpret(operation: Operation[T], status: int, headers: Mapping[str, str], content: bytes) -> T:
+    """Read an HTTP answer: the operation's result, or the error of the tree that fits.
+
+    Args:
+        operation: what was asked.
+        status: HTTP status code.
+        headers: with lower-case names, or a mapping that ignores case.
+        content: the body.
+
+    Raises:
+        APIError: the service answered with an error.
+        UnexpectedResponseError: the answer is not of the API's shape.
+    """
+    request_id = headers.get("x-request-id")
+    if status >= _FIRST_ERROR:
+        raise _error(operation, status, headers, content)
+    place = f"{operation.method} {operation.path}"
+    if status not in _SUCCESS:
+        raise UnexpectedResponseError(
+            f"{place} was answered with {status}: is the base URL right? (request {request_id})"
+        )
+    try:
+        return operation.parse(json.loads(content) if content.strip() else {})
+    except (ValueError, RecursionError) as error:
+        shown = content[:_SHOWN].decode("utf-8", "replace")
+        raise UnexpectedResponseError(
+            f"{place} was answered with something that is not of the API's shape ({error}): {shown!r}"
+        ) from error
+
+
+def _error(operation: Operation[Any], status: int, headers: Mapping[str, str], content: bytes) -> APIError:
+    try:
+        found = json.loads(content)["error"]
+        details = found if isinstance(found, dict) else {}
+    except (ValueError, RecursionError, KeyError, TypeError):
+        details = {}
+    code, param, request_id = details.get("code"), details.get("param"), headers.get("x-request-id")
+    message = details.get("message") or content[:_SHOWN].decode("utf-8", "replace").strip() or "no message"
+    where = f" (field {param})" if param else ""
+    trace = f" [request {request_id}]" if request_id else ""
+    return api_error_class(status)(
+        f"{operation.method} {operation.path} was refused with {status} {code or ''}: {message}{where}{trace}",
+        status=status,
+        code=code,
+        param=param,
+        request_id=request_id,
+        retry_after=_seconds(headers.get("retry-after")),
+    )
+
+
+def _seconds(value: str | None) -> float | None:
+    # Only the form in seconds: our service and the real one send no dates.
+    return float(value) if value is not None and value.isascii() and value.isdigit() else None
+
+
+def read_data(answer: Any) -> Any:
+    """Return what the envelope holds.
+
+    Raises:
+        ValueError: there is no envelope.
+    """
+    if not isinstance(answer, Mapping) or "data" not in answer:
+        raise ValueError("the envelope has no `data`")
+    return answer["data"]
+
+
+def read_list(answer: Any) -> list[Any]:
+    """Return the items that the envelope holds.
+
+    Raises:
+        ValueError: there is no envelope, or no list in it.
+    """
+    items = read_data(answer)
+    if not isinstance(items, list):
+        raise ValueError("`data` is not a list")  # noqa: TRY004 - the reader's callers catch one type
+    return items
