@@ -26,7 +26,7 @@ from video_translation_client._errors import (
     WebhookVerificationError,
 )
 from video_translation_client._handle import Job
-from video_translation_client._metrics import Durations, Metrics
+from video_translation_client._metrics import Durations, Metrics, Responses
 from video_translation_client._models import Event, JobSnapshot
 from video_translation_client._polling import PollPolicy
 from video_translation_client._registration import Registration
@@ -55,6 +55,7 @@ __all__ = [
     "PollPolicy",
     "RateLimitError",
     "Registration",
+    "Responses",
     "ServerError",
     "ServerUnreachableError",
     "UnexpectedResponseError",

@@ -14,7 +14,7 @@ from typing import Final
 from video_translation_client._inbox import Inbox, Receipt, Verdict
 from video_translation_client._jobs import JobRegistry
 from video_translation_client._metrics import Meter
-from video_translation_client._models import Event, JobSnapshot
+from video_translation_client._models import COMPLETED, Event, JobSnapshot
 
 logger = logging.getLogger("video_translation_client")
 
@@ -57,7 +57,10 @@ class Intake:
 
     def learn(self, snapshot: JobSnapshot) -> None:
         """Take in an answer about a job. It resolves handles; it never makes up an event."""
-        if self._registry.observe(snapshot) and snapshot.updated_at is not None:
+        if not self._registry.observe(snapshot):
+            return
+        self._meter.job_ended(snapshot.status == COMPLETED)
+        if snapshot.updated_at is not None:
             self._meter.completion_delay(self._now() - snapshot.updated_at)
 
     def begin_after(self, snapshot: JobSnapshot) -> None:
@@ -71,6 +74,8 @@ class Intake:
 
     def _accept(self, event: Event, *, pushed: bool) -> Receipt:
         ended = bool(event.job.id) and self._registry.observe(event.job)
+        if ended:
+            self._meter.job_ended(event.job.status == COMPLETED)
         if ended and event.created_at is not None:
             self._meter.completion_delay(self._now() - event.created_at.timestamp())
         receipt = self._inbox.offer(event, pushed=pushed)
