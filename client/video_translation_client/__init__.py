@@ -28,14 +28,15 @@ from video_translation_client._errors import (
 from video_translation_client._handle import Job
 from video_translation_client._metrics import Durations, Metrics, Responses
 from video_translation_client._models import Event, JobSnapshot
-from video_translation_client._polling import PollPolicy
+from video_translation_client._polling import CLASSIC_POLL, JOB_POLL, SAFETY_NET, PollPolicy
 from video_translation_client._registration import Registration
 
 __version__ = "0.1.0"
 
-__all__ = [
+__all__ = [  # noqa: RUF022 - plainly sorted
     "APIError",
     "AuthenticationError",
+    "CLASSIC_POLL",
     "ClientClosedError",
     "ConflictError",
     "Durations",
@@ -44,6 +45,7 @@ __all__ = [
     "GoneError",
     "InsufficientCreditError",
     "InvalidRequestError",
+    "JOB_POLL",
     "Job",
     "JobCancelledError",
     "JobFailedError",
@@ -56,6 +58,7 @@ __all__ = [
     "RateLimitError",
     "Registration",
     "Responses",
+    "SAFETY_NET",
     "ServerError",
     "ServerUnreachableError",
     "UnexpectedResponseError",

@@ -6,18 +6,20 @@ them is in `_reconcile`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 from fastapi import APIRouter
 
+from video_translation_client._asking import ask_until_it_ends, drive
 from video_translation_client._dispatcher import EventCallback
 from video_translation_client._engine import DEFAULT_BASE_URL, Engine, Settings, from_environment
 from video_translation_client._handle import Job
 from video_translation_client._metrics import Metrics
 from video_translation_client._models import PENDING, JobSnapshot
 from video_translation_client._operations import create_translation, get_status
-from video_translation_client._polling import JOB_POLL, SAFETY_NET, PollPolicy
+from video_translation_client._polling import CLASSIC_POLL, JOB_POLL, SAFETY_NET, PollPolicy
 from video_translation_client._receiver import DEFAULT_PATH
 from video_translation_client._reconcile import Policies
 from video_translation_client._registration import Registration
@@ -178,6 +180,34 @@ class VideoTranslationClient:
         snapshot = self._engine.transport.send(get_status(job_id))
         self._engine.intake.glance(snapshot)
         return snapshot
+
+    def poll_status(
+        self,
+        job_id: str | None = None,
+        policy: PollPolicy = CLASSIC_POLL,
+        *,
+        timeout: float | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], object] = time.sleep,
+    ) -> JobSnapshot:
+        """Ask again and again until the job has ended: the classic way, on this thread and without any push.
+
+        Args:
+            job_id: the job; None takes the one that is the newest now, and stays with it.
+            policy: when to ask: by default after 1 s, 2 s, 4 s, ... up to 30 s, 150 times and for an hour at most.
+            timeout: seconds in all, instead of the policy's.
+            clock: monotonic seconds.
+            sleep: sleeps so many seconds.
+
+        Returns:
+            The final state: `.result` is completed or error.
+
+        Raises:
+            WaitTimeoutError: the time or the questions are used up; it has the last known state.
+            APIError: the service refused the question, and would again.
+        """
+        asking = ask_until_it_ends(job_id, policy, timeout=timeout, clock=clock)
+        return drive(asking, self._engine.ask, sleep)
 
     def metrics(self) -> Metrics:
         """Return what this client has sent and received so far."""

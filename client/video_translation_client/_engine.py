@@ -23,7 +23,7 @@ from video_translation_client._jobs import JobRegistry
 from video_translation_client._listener import Listener, check_address
 from video_translation_client._metrics import Meter
 from video_translation_client._models import JobSnapshot
-from video_translation_client._operations import get_job
+from video_translation_client._operations import Operation, get_job
 from video_translation_client._receiver import Receiver
 from video_translation_client._reconcile import Policies, Reconciler
 from video_translation_client._registrar import Registrar
@@ -88,6 +88,12 @@ class Engine:
         """Ask the service for a job, and let every handle and waiter learn of the answer."""
         snapshot = self.transport.send(get_job(job_id))
         self.intake.learn(snapshot)
+        return snapshot
+
+    def ask(self, question: Operation[JobSnapshot]) -> JobSnapshot:
+        """Ask about a job for somebody who waits elsewhere; handles and waiters learn of the answer too."""
+        snapshot = self.transport.send(question)
+        self.intake.glance(snapshot)
         return snapshot
 
     def defer(self, work: Callable[[], object]) -> None:

@@ -53,6 +53,7 @@ class JobSnapshot:
         created_at: unix seconds.
         updated_at: unix seconds of the last transition.
         cancelled_at: unix seconds, set on a job that was cancelled.
+        retry_after: seconds before which the service says that asking again is of no use.
         extra: every other field, untouched.
     """
 
@@ -69,6 +70,7 @@ class JobSnapshot:
     created_at: float | None = None
     updated_at: float | None = None
     cancelled_at: float | None = None
+    retry_after: float | None = field(default=None, compare=False)
     extra: Mapping[str, Any] = field(default_factory=dict, hash=False, repr=False)
 
     @property

@@ -1,6 +1,7 @@
-"""When to ask next: one pure policy, used by the poll of a job and by the safety net behind the pushes.
+"""When to ask next: one pure policy, used by every poll of a job and by the safety net behind the pushes.
 
-It only computes delays; asking, and waiting, is left to the reconciler and the upkeep thread.
+It only computes delays and counts tries; asking, and waiting, is left to the poller, the reconciler and
+`poll_status()`.
 """
 
 from __future__ import annotations
@@ -8,17 +9,26 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
+
+from video_translation_client._models import JobSnapshot, read_time
+
+LONGEST_HINT: Final = 600.0
+"""A service that asks for a longer pause than this (seconds) is asked again all the same."""
 
 
 @dataclass(frozen=True, slots=True)
 class PollPolicy:
-    """Exponential backoff with a cap and jitter.
+    """Exponential backoff with a cap, jitter and, where wanted, an end.
 
     Attributes:
         first: seconds before the first attempt.
         factor: each delay is this many times the one before; 1 or more.
-        cap: no delay is longer, in seconds, jitter aside.
+        cap: no delay is longer, in seconds, jitter and the service's own hints aside.
         jitter: the share by which a delay may be shorter or longer, 0 to 1.
+        fade: a job is asked for no more often than once in this share of its age, as far as the cap allows.
+        max_attempts: how often is asked at most; None means no limit. Only `poll_status()` gives up.
+        timeout: seconds in which an answer must have come; None means no limit. Only `poll_status()` gives up.
         rng: gives numbers from 0 to 1; an argument so that a test can know them.
     """
 
@@ -26,29 +36,58 @@ class PollPolicy:
     factor: float = 1.5
     cap: float = 30.0
     jitter: float = 0.25
+    fade: float = 0.05
+    max_attempts: int | None = None
+    timeout: float | None = None
     rng: Callable[[], float] = random.random
 
     def __post_init__(self) -> None:
-        if self.first <= 0 or self.factor < 1 or self.cap < self.first or not 0 <= self.jitter <= 1:
-            raise ValueError(f"a policy needs 0 < first <= cap, factor >= 1 and 0 <= jitter <= 1: {self}")
+        if self.first <= 0 or self.factor < 1 or self.cap < self.first or not 0 <= self.jitter <= 1 or self.fade < 0:
+            raise ValueError(f"a policy needs 0 < first <= cap, factor >= 1, 0 <= jitter <= 1 and fade >= 0: {self}")
+        if (self.max_attempts is not None and self.max_attempts < 1) or (self.timeout is not None and self.timeout < 0):
+            raise ValueError(f"a policy needs max_attempts of 1 or more and a timeout of 0 or more, or None: {self}")
 
-    def delay(self, attempt: int, *, floor: float | None = None) -> float:
+    def delay(self, attempt: int, *, floor: float | None = None, age: float = 0.0) -> float:
         """Return the seconds to wait before an attempt.
 
         Args:
             attempt: 1 for the first.
             floor: never sooner than this, in seconds: the service's own hint.
+            age: seconds since the job was made, or since somebody last asked for it.
         """
         try:
             base = min(self.cap, self.first * self.factor ** (attempt - 1))
         except OverflowError:
             base = self.cap
+        base = min(self.cap, max(base, age * self.fade))
         return max(floor or 0.0, base * (1 + self.jitter * (2 * self.rng() - 1)))
 
+    def hint(self, snapshot: JobSnapshot, *, now: float, retry_after: float | None = None) -> float | None:
+        """Return the seconds before which the service says that asking again is of no use, or None.
 
-JOB_POLL = PollPolicy()
+        The job's estimated end counts up to the cap, so that a job that fails early is noticed.
+
+        Args:
+            snapshot: what the service has just said; its `estimated_completion_at` is the estimate.
+            now: the wall clock, unix seconds.
+            retry_after: the answer's `Retry-After`, in seconds.
+        """
+        eta = read_time(snapshot.extra.get("estimated_completion_at"))
+        hints = [min(retry_after, LONGEST_HINT)] if retry_after is not None else []
+        if eta is not None and eta > now:
+            hints.append(min(eta - now, self.cap))
+        return max(hints, default=None)
+
+
+JOB_POLL: Final = PollPolicy()
 """A job that nobody pushes: 2 s, x1.5, up to 30 s, give or take a quarter."""
-SAFETY_NET = PollPolicy(first=60.0, factor=2.0, cap=600.0, jitter=0.0)
-"""One read of the event log per client: every 60 s, doubling to 10 minutes while pushes arrive."""
-GAP_FILL = PollPolicy(first=0.5, factor=2.0, cap=30.0)
+SAFETY_NET: Final = PollPolicy(first=60.0, factor=2.0, cap=600.0, jitter=0.0)
+"""One read per client behind the pushes: every 60 s, doubling to 10 minutes while pushes arrive."""
+CLASSIC_POLL: Final = PollPolicy(
+    first=1.0, factor=2.0, cap=30.0, jitter=0.0, fade=0.0, max_attempts=150, timeout=3600.0
+)
+"""`poll_status()`: 1 s, x2, up to 30 s, for an hour and 150 questions at most."""
+GAP_FILL: Final = PollPolicy(first=0.5, factor=2.0, cap=30.0)
 """A gap that could not be filled because the service gave no answer."""
+STREAM_RETRY: Final = PollPolicy(first=1.0, factor=2.0, cap=30.0, jitter=0.5)
+"""A stream that broke: 1 s (or what the service says), x2, up to 30 s, give or take a half."""

@@ -6,6 +6,7 @@ How an answer is told from an error is in `operation`; who follows a job is deci
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -25,13 +26,17 @@ def create_translation(
 def get_job(job_id: str) -> Operation[JobSnapshot]:
     """Read one job."""
     path = f"/v3/video-translations/{quote(job_id, safe='')}"
-    return Operation("get_job", "GET", path, lambda answer: read_job(read_data(answer)), repeatable=True)
+    return Operation("get_job", "GET", path, lambda answer: read_job(read_data(answer)), repeatable=True, heed=_heed)
 
 
 def get_status(job_id: str | None = None) -> Operation[JobSnapshot]:
     """Ask `/status` for a job, or for the newest one."""
     query = {} if job_id is None else {"video_translation_id": job_id}
-    return Operation("get_status", "GET", "/status", read_job, query=query, repeatable=True)
+    return Operation("get_status", "GET", "/status", read_job, query=query, repeatable=True, heed=_heed)
+
+
+def _heed(snapshot: JobSnapshot, retry_after: float) -> JobSnapshot:
+    return replace(snapshot, retry_after=retry_after)
 
 
 def _read_ids(answer: Any) -> tuple[str, ...]:

@@ -31,6 +31,7 @@ class Operation(Generic[T]):
         query: query parameters.
         body: sent as JSON.
         repeatable: sending it twice does what sending it once does.
+        heed: works a successful answer's `Retry-After` (seconds) into the result; None ignores it.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Operation(Generic[T]):
     query: Mapping[str, str | int] = field(default_factory=dict)
     body: Mapping[str, Any] | None = None
     repeatable: bool = False
+    heed: Callable[[T, float], T] | None = None
 
 
 def interpret(operation: Operation[T], status: int, headers: Mapping[str, str], content: bytes) -> T:
@@ -64,12 +66,14 @@ def interpret(operation: Operation[T], status: int, headers: Mapping[str, str], 
             f"{place} was answered with {status}: is the base URL right? (request {request_id})"
         )
     try:
-        return operation.parse(json.loads(content) if content.strip() else {})
+        result = operation.parse(json.loads(content) if content.strip() else {})
     except (ValueError, RecursionError) as error:
         shown = content[:_SHOWN].decode("utf-8", "replace")
         raise UnexpectedResponseError(
             f"{place} was answered with something that is not of the API's shape ({error}): {shown!r}"
         ) from error
+    pause = _seconds(headers.get("retry-after"))
+    return result if operation.heed is None or pause is None else operation.heed(result, pause)
 
 
 def _error(operation: Operation[Any], status: int, headers: Mapping[str, str], content: bytes) -> APIError:
