@@ -181,7 +181,7 @@ class Registrar:
         orphans: list[Endpoint] = []
         for _ in range(_MOST_PAGES):
             page = self._transport.send(list_endpoints(token))
-            orphans += [endpoint for endpoint in page.endpoints if endpoint.is_orphan_of(url)]
+            orphans += [endpoint for endpoint in page.items if endpoint.is_orphan_of(url)]
             if page.next_token in (None, token):
                 break
             token = page.next_token

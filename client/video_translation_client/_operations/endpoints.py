@@ -5,21 +5,39 @@ When an endpoint is made, renewed and removed is the registrar's business.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import quote
 
-from video_translation_client._operations.operation import Operation, read_data, read_list
+from video_translation_client._models import read_time
+from video_translation_client._operations.operation import Operation, Page, page_query, read_data, read_page
 
 MARKER: Final = "video-translation-client"
 """The `description` of endpoints made here: a later run on the same URL may replace them."""
-PAGE_SIZE: Final = 100
+_ENDPOINTS: Final = "/v3/webhooks/endpoints"
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A webhook endpoint as the service describes it; `secret` and `cursor` come with its creation only."""
+    """A webhook endpoint as the service describes it; what a service does not tell is None.
+
+    Attributes:
+        endpoint_id: its id.
+        url: where its deliveries go.
+        secret: what they are signed with; comes with its creation only.
+        cursor: the place in the event log from which its deliveries begin; comes with its creation only.
+        ttl_seconds: after how long without renewal it is deleted.
+        description: as given on creation.
+        has_description: whether the service knows descriptions at all.
+        events: the types it gets; None means all.
+        status: `enabled` or `disabled`.
+        entity_id: the one job whose events it gets; None means all.
+        created_at: unix seconds.
+        public_key: `whpk_...`, verifies its `v1a` signatures.
+        extra: every other field, untouched.
+    """
 
     endpoint_id: str
     url: str
@@ -28,6 +46,12 @@ class Endpoint:
     ttl_seconds: float | None = None
     description: str | None = None
     has_description: bool = False
+    events: tuple[str, ...] | None = None
+    status: str | None = None
+    entity_id: str | None = None
+    created_at: float | None = None
+    public_key: str | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict, hash=False, repr=False)
 
     def is_orphan_of(self, url: str) -> bool:
         """Whether an earlier run of this client on `url` left it behind.
@@ -37,53 +61,83 @@ class Endpoint:
         return self.url == url and (self.description == MARKER or not self.has_description)
 
 
-@dataclass(frozen=True, slots=True)
-class EndpointPage:
-    """One page of endpoints."""
-
-    endpoints: tuple[Endpoint, ...]
-    next_token: str | None
+_NAMED: Final = frozenset(known.name for known in dataclasses.fields(Endpoint))
+EndpointPage = Page[Endpoint]
+"""One page of endpoints."""
 
 
 def create_endpoint(url: str, *, ttl_seconds: int | None, plain: bool = False) -> Operation[Endpoint]:
-    """Register a URL for every type of event.
+    """Register this client's own receiver for every type of event.
 
     Args:
         url: where the deliveries go.
         ttl_seconds: after how long without renewal the service forgets it; None means never.
         plain: only the real service's fields.
     """
-    body: dict[str, Any] = {"url": url, "events": None}
-    if not plain:
-        body["description"] = MARKER
-        if ttl_seconds is not None:
-            body["ttl_seconds"] = ttl_seconds
-    return Operation(
-        "create_endpoint", "POST", "/v3/webhooks/endpoints", lambda answer: _read_endpoint(read_data(answer)), body=body
-    )
+    if plain:
+        return add_endpoint(url)
+    lasting: dict[str, Any] = {} if ttl_seconds is None else {"ttl_seconds": ttl_seconds}
+    return add_endpoint(url, description=MARKER, **lasting)
 
 
-def list_endpoints(token: str | None = None) -> Operation[EndpointPage]:
+def add_endpoint(url: str, *, events: Sequence[str] | None = None, **fields: Any) -> Operation[Endpoint]:
+    """Register any URL.
+
+    Args:
+        url: where the deliveries go.
+        events: the types it gets; None means all.
+        fields: further fields of the request, for example `description`, `ttl_seconds`, `headers`.
+    """
+    body = {"url": url, "events": None if events is None else list(events), **fields}
+    return Operation("create_endpoint", "POST", _ENDPOINTS, _read_one, body=body, keyed=True)
+
+
+def get_endpoint(endpoint_id: str) -> Operation[Endpoint]:
+    """Read one endpoint."""
+    return Operation("get_endpoint", "GET", endpoint_path(endpoint_id), _read_one, repeatable=True)
+
+
+def list_endpoints(token: str | None = None) -> Operation[Page[Endpoint]]:
     """Read one page of the workspace's endpoints."""
-    query: dict[str, str | int] = {"limit": PAGE_SIZE}
-    if token is not None:
-        query["token"] = token
-    return Operation("list_endpoints", "GET", "/v3/webhooks/endpoints", _read_endpoints, query=query, repeatable=True)
+    return Operation("list_endpoints", "GET", _ENDPOINTS, _read_many, query=page_query(token), repeatable=True)
+
+
+def update_endpoint(endpoint_id: str, **changes: Any) -> Operation[Endpoint]:
+    """Change what is named (`url`, `events`, `status`, ...); `events` is replaced whole."""
+    return Operation("update_endpoint", "PATCH", endpoint_path(endpoint_id), _read_one, body=changes, repeatable=True)
 
 
 def delete_endpoint(endpoint_id: str) -> Operation[None]:
     """Remove an endpoint."""
-    return Operation("delete_endpoint", "DELETE", _endpoint_path(endpoint_id), lambda _: None, repeatable=True)
+    return Operation("delete_endpoint", "DELETE", endpoint_path(endpoint_id), lambda _: None, repeatable=True)
 
 
 def renew_endpoint(endpoint_id: str) -> Operation[None]:
     """Start an endpoint's time to live anew."""
-    path = _endpoint_path(endpoint_id) + "/renew"
+    path = endpoint_path(endpoint_id) + "/renew"
     return Operation("renew_endpoint", "POST", path, lambda _: None, repeatable=True)
 
 
-def _endpoint_path(endpoint_id: str) -> str:
-    return f"/v3/webhooks/endpoints/{quote(endpoint_id, safe='')}"
+def rotate_secret(endpoint_id: str, *, overlap_seconds: float | None = None) -> Operation[str]:
+    """Give an endpoint a new secret, which is the answer.
+
+    Args:
+        endpoint_id: the endpoint.
+        overlap_seconds: how long the old one signs beside it; None: as the service does it, which is at once.
+    """
+    body = None if overlap_seconds is None else {"overlap_seconds": overlap_seconds}
+    path = endpoint_path(endpoint_id) + "/rotate-secret"
+    return Operation("rotate_secret", "POST", path, _read_secret, body=body, keyed=True)
+
+
+def workspace_secret() -> Operation[str]:
+    """Read the secret that deliveries to a job's `callback_url` are signed with."""
+    return Operation("workspace_secret", "GET", "/v3/webhooks/secret", _read_secret, repeatable=True)
+
+
+def endpoint_path(endpoint_id: str) -> str:
+    """Return the path of an endpoint."""
+    return f"{_ENDPOINTS}/{quote(endpoint_id, safe='')}"
 
 
 def _read_endpoint(data: Any) -> Endpoint:
@@ -98,9 +152,26 @@ def _read_endpoint(data: Any) -> Endpoint:
         ttl_seconds=float(ttl) if isinstance(ttl, int | float) else None,
         description=data.get("description"),
         has_description="description" in data,
+        events=tuple(events) if isinstance(events := data.get("events"), list) else None,
+        status=data.get("status"),
+        entity_id=data.get("entity_id"),
+        created_at=read_time(data.get("created_at")),
+        public_key=data.get("public_key"),
+        extra={name: value for name, value in data.items() if name not in _NAMED},
     )
 
 
-def _read_endpoints(answer: Any) -> EndpointPage:
-    endpoints = tuple(_read_endpoint(item) for item in read_list(answer))
-    return EndpointPage(endpoints, (answer.get("next_token") or None) if answer.get("has_more") else None)
+def _read_one(answer: Any) -> Endpoint:
+    return _read_endpoint(read_data(answer))
+
+
+def _read_many(answer: Any) -> Page[Endpoint]:
+    return read_page(answer, _read_endpoint)
+
+
+def _read_secret(answer: Any) -> str:
+    data = read_data(answer)
+    secret = data.get("secret") if isinstance(data, Mapping) else None
+    if not isinstance(secret, str) or not secret:
+        raise ValueError("the answer has no `secret`")
+    return secret

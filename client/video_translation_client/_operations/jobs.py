@@ -7,11 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote
 
-from video_translation_client._models import JobSnapshot, read_job
-from video_translation_client._operations.operation import Operation, read_data
+from video_translation_client._models import COMPLETED, FAILED, PENDING, RUNNING, JobSnapshot, read_job
+from video_translation_client._operations.operation import Operation, Page, page_query, read_data, read_page
+
+_JOBS: Final = "/v3/video-translations"
+# The bulk door has words of its own.
+_STATUS_OF_WORD: Final = {"queued": PENDING, "processing": RUNNING, "completed": COMPLETED, "failed": FAILED}
+_UNKNOWN_JOB: Final = "not_found"
 
 
 def create_translation(
@@ -20,13 +25,56 @@ def create_translation(
     """Start one job per language; the answer is their ids."""
     source = {"type": "url", "url": video} if isinstance(video, str) else dict(video)
     body = {"video": source, "output_languages": list(output_languages), **options}
-    return Operation("create_translation", "POST", "/v3/video-translations", _read_ids, body=body)
+    return Operation("create_translation", "POST", _JOBS, _read_ids, body=body, keyed=True)
 
 
 def get_job(job_id: str) -> Operation[JobSnapshot]:
     """Read one job."""
-    path = f"/v3/video-translations/{quote(job_id, safe='')}"
-    return Operation("get_job", "GET", path, lambda answer: read_job(read_data(answer)), repeatable=True, heed=_heed)
+    return Operation("get_job", "GET", _job_path(job_id), _read_one, repeatable=True, heed=_heed)
+
+
+def cancel_job(job_id: str) -> Operation[JobSnapshot]:
+    """Cancel a job; the answer is the job, failed. One that has ended is a conflict."""
+    return Operation("cancel_job", "POST", _job_path(job_id) + "/cancel", _read_one, keyed=True)
+
+
+def list_jobs(token: str | None = None, *, status: str | None = None) -> Operation[Page[JobSnapshot]]:
+    """Read one page of the workspace's jobs, newest first.
+
+    Args:
+        token: of the page; None is the first.
+        status: only jobs with it. Also where the service does not know this filter.
+    """
+
+    def parse(answer: Any) -> Page[JobSnapshot]:
+        page = read_page(answer, read_job)
+        return Page(tuple(job for job in page.items if status in (None, job.status)), page.next_token)
+
+    return Operation("list_jobs", "GET", _JOBS, parse, query=page_query(token, status=status), repeatable=True)
+
+
+def get_statuses(job_ids: Sequence[str], token: str | None = None) -> Operation[Page[JobSnapshot]]:
+    """Ask for the statuses of many jobs at once (at most 100); unknown jobs are left out of the answer.
+
+    The answer knows nothing but the status (and `failure_message`): a completed job's `video_url` is read
+    with `get_job`.
+    """
+    query: dict[str, str | int] = {"video_translation_ids": ",".join(job_ids)}
+    if token is not None:
+        query["token"] = token
+    return Operation(
+        "get_statuses",
+        "GET",
+        _JOBS + "/statuses",
+        lambda answer: read_page(answer, _read_bulk_item),
+        query=query,
+        repeatable=True,
+    )
+
+
+def list_languages() -> Operation[tuple[str, ...]]:
+    """Read the names that `output_languages` takes."""
+    return Operation("languages", "GET", _JOBS + "/languages", _read_languages, repeatable=True)
 
 
 def get_status(job_id: str | None = None) -> Operation[JobSnapshot]:
@@ -44,3 +92,29 @@ def _read_ids(answer: Any) -> tuple[str, ...]:
     if not isinstance(ids, list) or not all(isinstance(job_id, str) and job_id for job_id in ids):
         raise ValueError("`video_translation_ids` is not a list of ids")
     return tuple(ids)
+
+
+def _read_one(answer: Any) -> JobSnapshot:
+    return read_job(read_data(answer))
+
+
+def _read_bulk_item(item: Any) -> JobSnapshot | None:
+    if not isinstance(item, Mapping) or not isinstance(item.get("status"), str):
+        raise ValueError("a status needs a `status`")  # noqa: TRY004 - the reader's callers catch one type
+    job_id, word, error = item.get("video_id"), item["status"], item.get("error")
+    if word == _UNKNOWN_JOB or not job_id:
+        return None
+    message = error.get("message") if isinstance(error, Mapping) else None
+    return read_job({**item, "id": job_id, "status": _STATUS_OF_WORD.get(word, word), "failure_message": message})
+
+
+def _read_languages(answer: Any) -> tuple[str, ...]:
+    data = read_data(answer)
+    names = data.get("languages") if isinstance(data, Mapping) else None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError("`languages` is not a list of names")
+    return tuple(names)
+
+
+def _job_path(job_id: str) -> str:
+    return f"{_JOBS}/{quote(job_id, safe='')}"

@@ -14,6 +14,8 @@ from video_translation_client._errors import APIError, UnexpectedResponseError, 
 
 T = TypeVar("T")
 
+PAGE_SIZE: Final = 100
+"""How many items are asked for at once: the most that the service gives."""
 _FIRST_ERROR: Final = 400
 _SUCCESS: Final = range(200, 300)
 _SHOWN: Final = 200
@@ -32,6 +34,7 @@ class Operation(Generic[T]):
         body: sent as JSON.
         repeatable: sending it twice does what sending it once does.
         heed: works a successful answer's `Retry-After` (seconds) into the result; None ignores it.
+        keyed: it makes something; an `Idempotency-Key` lets the service see a repetition.
     """
 
     name: str
@@ -42,6 +45,15 @@ class Operation(Generic[T]):
     body: Mapping[str, Any] | None = None
     repeatable: bool = False
     heed: Callable[[T, float], T] | None = None
+    keyed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """One page of a list, and the token of the next one (None on the last)."""
+
+    items: tuple[T, ...]
+    next_token: str | None = None
 
 
 def interpret(operation: Operation[T], status: int, headers: Mapping[str, str], content: bytes) -> T:
@@ -122,3 +134,24 @@ def read_list(answer: Any) -> list[Any]:
     if not isinstance(items, list):
         raise ValueError("`data` is not a list")  # noqa: TRY004 - the reader's callers catch one type
     return items
+
+
+def read_page(answer: Any, read: Callable[[Any], T | None]) -> Page[T]:
+    """Read a page with one reader for its items; an item read as None is left out.
+
+    Raises:
+        ValueError: there is no envelope, no list in it, or an item that cannot be read.
+    """
+    items = tuple(item for found in read_list(answer) if (item := read(found)) is not None)
+    return Page(items, next_token(answer))
+
+
+def next_token(answer: Mapping[str, Any]) -> str | None:
+    """Return the token of the page after this one, or None."""
+    return (answer.get("next_token") or None) if answer.get("has_more") else None
+
+
+def page_query(token: str | None = None, **filters: str | int | None) -> dict[str, str | int]:
+    """Build the query of a list: as much as one page can hold, from `token` on, only what the filters say."""
+    given = {"limit": PAGE_SIZE, "token": token, **filters}
+    return {name: value for name, value in given.items() if value is not None}
