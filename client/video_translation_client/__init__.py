@@ -3,13 +3,14 @@
 import logging
 
 from video_translation_client._client import VideoTranslationClient
-from video_translation_client._dispatcher import EventCallback
+from video_translation_client._dispatcher import EventCallback, RetryLater
 from video_translation_client._errors import (
     APIError,
     AuthenticationError,
     ClientClosedError,
     ConflictError,
     GoneError,
+    InboxError,
     InsufficientCreditError,
     InvalidRequestError,
     JobCancelledError,
@@ -30,6 +31,7 @@ from video_translation_client._metrics import Durations, Metrics, Responses
 from video_translation_client._models import Event, JobSnapshot
 from video_translation_client._polling import CLASSIC_POLL, JOB_POLL, SAFETY_NET, PollPolicy
 from video_translation_client._registration import Registration
+from video_translation_client._storage import InboxState, InboxStorage
 
 __version__ = "0.1.0"
 
@@ -43,6 +45,9 @@ __all__ = [  # noqa: RUF022 - plainly sorted
     "Event",
     "EventCallback",
     "GoneError",
+    "InboxError",
+    "InboxState",
+    "InboxStorage",
     "InsufficientCreditError",
     "InvalidRequestError",
     "JOB_POLL",
@@ -58,6 +63,7 @@ __all__ = [  # noqa: RUF022 - plainly sorted
     "RateLimitError",
     "Registration",
     "Responses",
+    "RetryLater",
     "SAFETY_NET",
     "ServerError",
     "ServerUnreachableError",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Self
 
 from fastapi import APIRouter
@@ -24,6 +25,7 @@ from video_translation_client._receiver import DEFAULT_PATH
 from video_translation_client._reconcile import Policies
 from video_translation_client._registration import Registration
 from video_translation_client._signature import DEFAULT_TOLERANCE
+from video_translation_client._storage import InboxStorage
 from video_translation_client.integrations import fastapi as fastapi_integration
 
 
@@ -46,9 +48,12 @@ class VideoTranslationClient:
         signature_tolerance: seconds by which a delivery's signed time may differ from this host's clock.
         poll: how often a job is asked for while nothing is registered for pushes.
         safety_net: how often the event log is read behind the pushes, once for all jobs.
+        inbox: where events are stored until a callback has handled them: a file's path, or an `InboxStorage` of
+            your own. None: in memory.
 
     Raises:
         ValueError: an argument makes no sense; the message says which.
+        InboxError: the inbox cannot be opened.
     """
 
     def __init__(
@@ -65,6 +70,7 @@ class VideoTranslationClient:
         signature_tolerance: float = DEFAULT_TOLERANCE,
         poll: PollPolicy = JOB_POLL,
         safety_net: PollPolicy = SAFETY_NET,
+        inbox: str | Path | InboxStorage | None = None,
     ) -> None:
         where = from_environment(base_url, "VIDEO_TRANSLATION_BASE_URL", "HEYGEN_API_BASE") or DEFAULT_BASE_URL
         if not where.lower().startswith(("http://", "https://")):
@@ -81,6 +87,7 @@ class VideoTranslationClient:
                 ttl_seconds=ttl_seconds,
                 tolerance=signature_tolerance,
                 policies=Policies(job=poll, net=safety_net),
+                inbox=inbox,
             )
         )
 

@@ -9,7 +9,9 @@ import functools
 import logging
 import queue
 import threading
+from collections import defaultdict
 from collections.abc import Callable
+from typing import Final
 
 from video_translation_client._metrics import Meter
 from video_translation_client._models import Event
@@ -17,24 +19,56 @@ from video_translation_client._models import Event
 logger = logging.getLogger("video_translation_client")
 
 EventCallback = Callable[[Event], object]
+Unsubscribe = Callable[[], None]
+
+_SECONDS: Final = 1.0
+
+
+class RetryLater(Exception):  # noqa: N818 - a wish of the callback, not a mistake
+    """Raise it in a callback that cannot do its work now: it is called again with the same event.
+
+    No other event reaches a callback before that, so that the order is kept. A callback that raises anything else
+    is not called again.
+
+    Args:
+        seconds: after how long to try again.
+    """
+
+    def __init__(self, seconds: float = _SECONDS) -> None:
+        super().__init__(f"to be tried again in {seconds} s")
+        self.seconds = seconds
 
 
 class Dispatcher:
-    """Runs callbacks one after the other; `publish` and `defer` never block."""
+    """Runs callbacks one after the other; `publish`, `afterwards` and `defer` never block.
 
-    def __init__(self, meter: Meter) -> None:
+    Args:
+        meter: counts callbacks that raise.
+        on_done: called on the callback thread with each event that its callbacks have handled. With it, events
+            that are published while there is no callback wait for the first one; without it, they are dropped.
+    """
+
+    def __init__(self, meter: Meter, *, on_done: Callable[[Event], None] | None = None) -> None:
         self._meter = meter
+        self._on_done = on_done
         self._lock = threading.Lock()
         self._callbacks: tuple[EventCallback, ...] = ()
+        self._everything: list[Callable[[Event], None]] = []
+        self._by_job: defaultdict[str, list[Callable[[Event], None]]] = defaultdict(list)
+        self._held: list[Callable[[], object]] = []
         self._queue: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._closed = False
+        self._stopping = threading.Event()
         self._abandoned = threading.Event()
 
     def add(self, callback: EventCallback) -> None:
-        """Call `callback` for every event published from now on."""
+        """Call `callback` for every event published from now on, and for those that no callback has had yet."""
         with self._lock:
             self._callbacks = (*self._callbacks, callback)
+            held, self._held = self._held, []
+            for work in held:
+                self._enqueue(work)
 
     def remove(self, callback: EventCallback) -> None:
         """Stop calling `callback` for events published from now on."""
@@ -44,14 +78,47 @@ class Dispatcher:
                 rest.remove(callback)
             self._callbacks = tuple(rest)
 
+    def subscribe(self, taker: Callable[[Event], None], job_id: str | None = None) -> Unsubscribe:
+        """Hand `taker` every event published from now on, in the same order as the callbacks get them.
+
+        It is called by the thread that learned of the event, under the inbox's lock: it must only enqueue, and
+        must not raise. It does not wait for callbacks.
+
+        Args:
+            taker: gets the events.
+            job_id: only this job's; None means all.
+
+        Returns:
+            What ends the subscription; safe to call again.
+        """
+        with self._lock:
+            (self._everything if job_id is None else self._by_job[job_id]).append(taker)
+        return functools.partial(self._unsubscribe, taker, job_id)
+
     def publish(self, event: Event) -> None:
-        """Queue the event for the callbacks that are there now."""
-        for callback in self._callbacks:
-            self._put(functools.partial(self._deliver, callback, event))
+        """Queue the event for the callbacks that are there now, and hand it to the subscribers."""
+        with self._lock:
+            takers = (*self._everything, *self._by_job.get(event.job.id, ()))
+            if self._callbacks:
+                self._enqueue(functools.partial(self._deliver, self._callbacks, event))
+            elif self._on_done is not None:
+                self._held.append(functools.partial(self._deliver_late, event))
+        for taker in takers:
+            taker(event)
+
+    def afterwards(self, work: Callable[[], object]) -> None:
+        """Run `work` once every event published before now has been handled."""
+        with self._lock:
+            task = functools.partial(self._run, work)
+            if self._held:
+                self._held.append(task)
+            else:
+                self._enqueue(task)
 
     def defer(self, work: Callable[[], object]) -> None:
         """Queue any other work for the callback thread."""
-        self._put(functools.partial(self._run, work))
+        with self._lock:
+            self._enqueue(functools.partial(self._run, work))
 
     def stop(self, timeout: float) -> None:
         """Run what is queued, at most for `timeout` seconds; then drop the rest and say so.
@@ -62,39 +129,81 @@ class Dispatcher:
             self._closed = True
             thread = self._thread
             self._queue.put(None)
+        self._stopping.set()
         if thread is None or thread is threading.current_thread():
             return
         thread.join(timeout)
         if thread.is_alive():
             self._abandoned.set()
             logger.warning(
-                "a callback still runs after %.1f s; %d queued calls are dropped",
+                "a callback still runs after %.1f s; %d queued calls are %s",
                 timeout,
                 max(0, self._queue.qsize() - 1),
+                "dropped" if self._on_done is None else "left in the inbox for the next start",
             )
 
-    def _put(self, work: Callable[[], object]) -> None:
+    def turn(self, *, block: bool = True) -> bool:
+        """Run the next piece of work; return whether there may be more.
+
+        Raises:
+            queue.Empty: there is none, and `block` is false.
+        """
+        work = self._queue.get(block)
+        if work is None or self._abandoned.is_set():
+            return False
+        work()
+        return True
+
+    def _unsubscribe(self, taker: Callable[[Event], None], job_id: str | None) -> None:
         with self._lock:
-            if self._closed:
-                logger.debug("a callback came too late: the client is closed")
-                return
-            self._queue.put(work)
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._work, name="video-translation-callbacks", daemon=True)
-                self._thread.start()
+            takers = self._everything if job_id is None else self._by_job[job_id]
+            if taker in takers:
+                takers.remove(taker)
+            if job_id is not None and not takers:
+                del self._by_job[job_id]
+
+    def _enqueue(self, work: Callable[[], object]) -> None:
+        """Queue a piece of work; the caller holds the lock."""
+        if self._closed:
+            logger.debug("a callback came too late: the client is closed")
+            return
+        self._queue.put(work)
+        if self._thread is None:
+            self._start()
+
+    def _start(self) -> None:
+        self._thread = threading.Thread(target=self._work, name="video-translation-callbacks", daemon=True)
+        self._thread.start()
 
     def _work(self) -> None:
-        while (work := self._queue.get()) is not None:
-            if self._abandoned.is_set():
-                return
-            work()
+        while self.turn():
+            pass
 
-    def _deliver(self, callback: EventCallback, event: Event) -> None:
-        try:
-            callback(event)
-        except Exception:
-            self._meter.count("callback_errors")
-            logger.exception("the callback %r raised on event %s (%s)", callback, event.id, event.type)
+    def _deliver_late(self, event: Event) -> None:
+        self._deliver(self._callbacks, event)
+
+    def _deliver(self, callbacks: tuple[EventCallback, ...], event: Event) -> None:
+        handled = [self._call(callback, event) for callback in callbacks]
+        if all(handled) and self._on_done is not None:
+            self._on_done(event)
+
+    def _call(self, callback: EventCallback, event: Event) -> bool:
+        """Call until the callback is through with the event; return False where the client closes before that."""
+        while True:
+            try:
+                callback(event)
+            except RetryLater as wish:
+                self._meter.count("callback_errors")
+                logger.warning("the callback %r wants event %s (%s) again: %s", callback, event.id, event.type, wish)
+                if self._stopping.wait(wish.seconds):
+                    logger.warning("event %s (%s) was not handled before the client closed", event.id, event.type)
+                    return False
+            except Exception:
+                self._meter.count("callback_errors")
+                logger.exception("the callback %r raised on event %s (%s)", callback, event.id, event.type)
+                return True
+            else:
+                return True
 
     def _run(self, work: Callable[[], object]) -> None:
         try:

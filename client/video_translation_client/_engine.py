@@ -13,13 +13,16 @@ import threading
 import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 from video_translation_client._dispatcher import Dispatcher
+from video_translation_client._durable import SQLiteInbox
 from video_translation_client._errors import ClientClosedError
 from video_translation_client._inbox import Inbox
 from video_translation_client._intake import Intake
 from video_translation_client._jobs import JobRegistry
+from video_translation_client._keeper import Keeper
 from video_translation_client._listener import Listener, check_address
 from video_translation_client._metrics import Meter
 from video_translation_client._models import JobSnapshot
@@ -27,6 +30,7 @@ from video_translation_client._operations import Operation, get_job
 from video_translation_client._receiver import Receiver
 from video_translation_client._reconcile import Policies, Reconciler
 from video_translation_client._registrar import Registrar
+from video_translation_client._storage import InboxStorage
 from video_translation_client._transport import Transport
 from video_translation_client._upkeep import Upkeep
 
@@ -35,6 +39,7 @@ logger = logging.getLogger("video_translation_client")
 DEFAULT_BASE_URL: Final = "http://localhost:8000"
 _UPKEEP_DEADLINE: Final = 2.0
 _EXIT_DEADLINE: Final = 1.0
+_INBOX_DEADLINE: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,7 @@ class Settings:
     ttl_seconds: int | None
     tolerance: float
     policies: Policies
+    inbox: str | Path | InboxStorage | None = None
 
 
 def from_environment(value: str | None, *names: str, environ: Mapping[str, str] | None = None) -> str | None:
@@ -65,7 +71,8 @@ class Engine:
     def __init__(self, settings: Settings) -> None:
         check_address(settings.webhook_host, settings.webhook_port, settings.public_url)
         self.meter = Meter()
-        self.dispatcher = Dispatcher(self.meter)
+        self._keeper = _make_keeper(settings.inbox)
+        self.dispatcher = Dispatcher(self.meter, on_done=self._keeper.done if self._keeper else None)
         self.registry = JobRegistry(self)
         self.transport = Transport(
             settings.base_url,
@@ -75,11 +82,14 @@ class Engine:
             meter=self.meter,
         )
         self._inbox = Inbox(self.dispatcher.publish)
-        self.intake = Intake(self.registry, self._inbox, self.meter)
+        self.intake = Intake(
+            self.registry, self._inbox, self.meter, keeper=self._keeper, afterwards=self.dispatcher.afterwards
+        )
         self.receiver = Receiver(self.intake.push, self.meter, tolerance=settings.tolerance)
         self._upkeep = Upkeep()
         self.reconciler = self._make_reconciler(settings)
         self.registrar = self._make_registrar(settings)
+        self.intake.restore()
         self._closing = threading.Lock()
         self._closed = False
         _open.add(self)
@@ -109,12 +119,15 @@ class Engine:
         _open.discard(self)
         # 1. Nothing new is begun. 2. The service stops pushing, the receiver ends. 3. Waiters learn that
         # nothing will come; before the callbacks drain, because one of them may be such a waiter.
-        # 4. What was accepted reaches the callbacks. 5. The connections go.
+        # 4. What was accepted reaches the callbacks. 5. What they handled is marked in the durable inbox.
+        # 6. The connections go.
         self.transport.hurry()
         self._upkeep.stop(_UPKEEP_DEADLINE)
         self.registrar.close()
         self.registry.close(ClientClosedError("the client was closed before the job ended; the job itself goes on"))
         self.dispatcher.stop(timeout)
+        if self._keeper is not None:
+            self._keeper.stop(_INBOX_DEADLINE)
         self.transport.close()
         logger.info("client of %s closed", self.transport.base_url)
 
@@ -147,6 +160,12 @@ class Engine:
             upkeep=self._upkeep,
             ttl_seconds=settings.ttl_seconds,
         )
+
+
+def _make_keeper(inbox: str | Path | InboxStorage | None) -> Keeper | None:
+    if inbox is None:
+        return None
+    return Keeper(SQLiteInbox(Path(inbox)) if isinstance(inbox, str | Path) else inbox)
 
 
 # A program that ends without close() should not leave an endpoint behind to which nobody listens.

@@ -20,6 +20,7 @@ It only says what went wrong and what to do next; deciding when to raise is left
     │   └── JobCancelledError       ... because somebody cancelled it
     ├── WaitTimeoutError            the caller's own timeout ran out (also a builtin TimeoutError)
     ├── ClientClosedError           the client was closed meanwhile
+    ├── InboxError                  a durable inbox cannot be opened or written
     └── WebhookVerificationError    a delivery that is not proven to come from the service
 """
 
@@ -162,6 +163,10 @@ class WaitTimeoutError(VideoTranslationError, TimeoutError):
         super().__init__(message)
         self.job_id = job_id
         self.snapshot = snapshot
+
+
+class InboxError(VideoTranslationError):
+    """A durable inbox cannot be opened: it is another client's, another program's, of a newer version, or broken."""
 
 
 class ClientClosedError(VideoTranslationError):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from video_translation_client._models import Event
@@ -71,7 +71,8 @@ class Inbox:
     Args:
         release: called with each event that is due, in order, under the inbox's lock: it must only enqueue.
         remember_events: how many event ids are remembered, oldest forgotten first.
-        remember_jobs: how many ended jobs' last sequences are remembered, oldest forgotten first.
+        remember_jobs: how many ended jobs' last sequences are remembered, oldest forgotten first. Of jobs that
+            have not ended it is ten times as many, those that were silent for longest forgotten first.
     """
 
     def __init__(
@@ -86,9 +87,32 @@ class Inbox:
         self._remember_jobs = remember_jobs
         self._lock = threading.Lock()
         self._ids: OrderedDict[str, bool] = OrderedDict()  # event id -> has been pushed
-        self._tracks: dict[str, _Track] = {}
+        self._tracks: OrderedDict[str, _Track] = OrderedDict()  # the job that moved last is last
         self._ended: OrderedDict[str, None] = OrderedDict()
+        self._gaps: dict[str, None] = {}
         self._log_is_readable = False
+
+    def restore(self, sequences: Mapping[str, int], event_ids: Iterable[str]) -> None:
+        """Go on where an earlier process stood: what it has handled is known."""
+        with self._lock:
+            for job_id, sequence in sequences.items():
+                track = self._tracks[job_id] = _Track()
+                track.last = track.pushed = sequence
+                self._ended[job_id] = None  # taken back when the job moves
+            for event_id in event_ids:
+                self._recall(event_id, pushed=True)
+            self._forget()
+
+    def knows(self, event: Event) -> bool:
+        """Whether this event was taken in before, by whatever way it came."""
+        with self._lock:
+            if event.id in self._ids:
+                return True
+            if event.transition is None:
+                return False
+            job_id, sequence = event.transition
+            track = self._tracks.get(job_id)
+            return track is not None and (sequence <= track.last or sequence in track.parked)
 
     def offer(self, event: Event, *, pushed: bool) -> Receipt:
         """Take in an event, pushed or read from the log."""
@@ -104,8 +128,9 @@ class Inbox:
         with self._lock:
             self._log_is_readable = readable
             if not readable:
-                for track in self._tracks.values():
-                    self._release_parked(track, max(track.parked, default=0))
+                for job_id in list(self._gaps):
+                    track = self._tracks[job_id]
+                    self._release_parked(track, max(track.parked))
 
     def start_after(self, job_id: str, sequence: int) -> None:
         """Say that a job's events up to `sequence` are from before this client's time.
@@ -126,7 +151,7 @@ class Inbox:
     def gaps(self) -> list[str]:
         """Return the ids of the jobs that have a gap."""
         with self._lock:
-            return [job_id for job_id, track in self._tracks.items() if track.parked]
+            return list(self._gaps)
 
     def settle(self, gap: Gap) -> int:
         """Go on over a gap after the log was read: what it did not hold will not come.
@@ -153,12 +178,12 @@ class Inbox:
 
     def _note_push(self, event: Event) -> bool:
         """Note the order of arrivals on the wire; return whether this one was out of order."""
-        sequence = event.job.sequence
-        if sequence is None or not event.job.id or event.is_progress:
+        if event.transition is None:
             return False
-        track = self._tracks.get(event.job.id)
+        job_id, sequence = event.transition
+        track = self._tracks.get(job_id)
         if track is None:
-            track = self._tracks[event.job.id] = _Track()
+            track = self._tracks[job_id] = _Track()
             track.pushed = sequence
             return False  # the first arrival of a job that may have begun before this client
         newest = max(track.last, track.pushed)
@@ -180,6 +205,7 @@ class Inbox:
             return Receipt(Verdict.DUPLICATE if pushed else Verdict.KNOWN, disorder)
         had_gap = bool(track.parked)
         track.parked[sequence] = event
+        self._gaps[event.job.id] = None
         if self._log_is_readable:
             self._release_contiguous(track)
         else:
@@ -209,10 +235,27 @@ class Inbox:
 
     def _release(self, track: _Track, sequence: int) -> None:
         event = track.parked.pop(sequence)
+        job_id = event.job.id
         track.last = sequence
+        if not track.parked:
+            del self._gaps[job_id]
         self._release_to(event)
-        self._ended.pop(event.job.id, None)
+        self._tracks.move_to_end(job_id)
+        self._ended.pop(job_id, None)
         if event.job.terminal:
-            self._ended[event.job.id] = None
-            while len(self._ended) > self._remember_jobs:
-                self._tracks.pop(self._ended.popitem(last=False)[0], None)
+            self._ended[job_id] = None
+        self._forget()
+
+    def _forget(self) -> None:
+        while len(self._ended) > self._remember_jobs:
+            self._drop(next(iter(self._ended)))
+        while len(self._tracks) - len(self._ended) > 10 * self._remember_jobs:
+            silent = next(iter(self._tracks))
+            if silent in self._gaps:
+                break  # it is being looked into
+            self._drop(silent)
+
+    def _drop(self, job_id: str) -> None:
+        self._ended.pop(job_id, None)
+        if job_id not in self._gaps:
+            self._tracks.pop(job_id, None)

@@ -9,10 +9,12 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Final
 
 from video_translation_client._inbox import Inbox, Receipt, Verdict
 from video_translation_client._jobs import JobRegistry
+from video_translation_client._keeper import Keeper
 from video_translation_client._metrics import Meter
 from video_translation_client._models import COMPLETED, Event, JobSnapshot
 
@@ -28,11 +30,20 @@ class Intake:
         registry: the handles and the board.
         inbox: dedupe and order.
         meter: counts.
+        keeper: the durable inbox; None keeps events in memory only.
+        afterwards: runs what it is given once every event released so far has been handled.
         now: the wall clock, unix seconds.
     """
 
     def __init__(
-        self, registry: JobRegistry, inbox: Inbox, meter: Meter, *, now: Callable[[], float] = time.time
+        self,
+        registry: JobRegistry,
+        inbox: Inbox,
+        meter: Meter,
+        *,
+        keeper: Keeper | None = None,
+        afterwards: Callable[[Callable[[], object]], None] | None = None,
+        now: Callable[[], float] = time.time,
     ) -> None:
         self._registry = registry
         self._inbox = inbox
@@ -40,9 +51,68 @@ class Intake:
         self._now = now
         self.on_gap: Callable[[str], None] = _ignore
         """Called with the id of a job in which events are missing."""
+        self._keeper = keeper
+        self._afterwards = afterwards or (lambda work: work())
+        self._waiting: tuple[Event, ...] = ()
+        self._cursor: str | None = None
 
-    def push(self, event: Event) -> None:
-        """Take in an event that was delivered to the receiver."""
+    def restore(self) -> None:
+        """Open the durable inbox, if there is one, and learn where it stood.
+
+        Raises:
+            InboxError: it cannot be opened.
+        """
+        if self._keeper is not None:
+            state = self._keeper.load()
+            self._inbox.restore(state.sequences, state.event_ids)
+            self._waiting, self._cursor = tuple(state.waiting), state.cursor
+
+    def push(self, event: Event) -> Future[None] | None:
+        """Take in an event that was delivered to the receiver.
+
+        Returns:
+            None where that is done; with a durable inbox a future that is done once the event is stored, and
+            raises where it could not be: until then the delivery must not be answered with success.
+        """
+        if self._keeper is None or self._inbox.knows(event):
+            self._take_push(event)
+            return None
+        return self._keeper.keep(event, self._take_push)
+
+    def begin_at(self, cursor: str | None) -> str | None:
+        """Say from where in the log events come from now on; None where it cannot be read.
+
+        Returns:
+            Where to read on in the log: behind what the durable inbox has handled, else `cursor`.
+        """
+        if self._keeper is None or cursor is None:
+            return cursor
+        if self._cursor is None:
+            self.reached(cursor)
+        return self._cursor
+
+    def replay(self) -> None:
+        """Release what an earlier process stored and did not handle; a second call finds nothing."""
+        waiting, self._waiting = self._waiting, ()
+        if waiting:
+            logger.info("the durable inbox holds %d events that were not handled: they come first", len(waiting))
+        for event in waiting:
+            self._registry.observe(event.job)
+            if self._inbox.offer(event, pushed=False).opens_gap:
+                self.on_gap(event.job.id)
+
+    def reached(self, cursor: str) -> None:
+        """Say that every event of the log up to this place has been offered; a durable inbox notes it in time."""
+        if self._keeper is None or self._inbox.gaps():  # what waits for a gap would be forgotten by a restart
+            return
+        self._cursor = cursor
+        self._afterwards(lambda: self._note_cursor(cursor))
+
+    def _note_cursor(self, cursor: str) -> None:
+        if self._keeper is not None:
+            self._keeper.move_cursor(cursor)
+
+    def _take_push(self, event: Event) -> None:
         receipt = self._accept(event, pushed=True)
         if receipt.verdict is Verdict.DUPLICATE:
             self._meter.count("duplicates_dropped")

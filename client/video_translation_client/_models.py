@@ -107,10 +107,30 @@ class Event:
     job: JobSnapshot
     raw: Mapping[str, Any] = field(hash=False, repr=False)
 
+    @classmethod
+    def from_raw(cls, raw: Mapping[str, Any], *, event_id: str = "") -> Event:
+        """Make an event of what `raw` was before, for example after it was stored as JSON.
+
+        Args:
+            raw: the decoded body.
+            event_id: the event's `id`, for bodies that name none.
+
+        Raises:
+            ValueError: the body is no event.
+        """
+        return read_event(raw, fallback_id=event_id)
+
     @property
     def is_progress(self) -> bool:
         """Whether this repeats the current transition and only tells how far it has come."""
         return self.type == _PROGRESS_TYPE
+
+    @property
+    def transition(self) -> tuple[str, int] | None:
+        """The job's id and the sequence that this event brings it to; None where it is no transition of a job."""
+        if self.job.sequence is None or not self.job.id or self.is_progress:
+            return None
+        return self.job.id, self.job.sequence
 
 
 def read_job(data: Any) -> JobSnapshot:

@@ -11,6 +11,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -23,6 +24,8 @@ logger = logging.getLogger("video_translation_client")
 
 DEFAULT_PATH: Final = "/webhooks/video-translation"
 MAX_BODY: Final = 1024 * 1024
+STORING_DEADLINE: Final = 8.0
+"""Seconds that an answer waits for a durable inbox: less than the service waits for the answer."""
 _ALLOWED: Final = "GET, HEAD, OPTIONS, POST"
 
 
@@ -39,8 +42,8 @@ class Receiver:
     """Turns deliveries into events.
 
     Args:
-        accept: called with each genuine event; it must not block. What it raises is answered with 500,
-            so that the service delivers again.
+        accept: called with each genuine event; it must not block. It may return a future: then the answer waits
+            for it. What either raises is answered with 500 or 503, so that the service delivers again.
         meter: counts receipts.
         tolerance: seconds by which a signed time may differ from this host's clock.
         now: the wall clock, unix seconds.
@@ -48,7 +51,7 @@ class Receiver:
 
     def __init__(
         self,
-        accept: Callable[[Event], None],
+        accept: Callable[[Event], Future[None] | None],
         meter: Meter,
         *,
         tolerance: float = DEFAULT_TOLERANCE,
@@ -77,13 +80,23 @@ class Receiver:
         return self.expecting and not self._keyring
 
     def handle(self, method: str, headers: Mapping[str, str], body: bytes) -> Reply:
-        """Answer one request; never raises.
+        """Answer one request; never raises. With a durable inbox it blocks until the event is stored.
 
         Args:
             method: HTTP method.
             headers: names in any case.
             body: the raw bytes, exactly as they came.
         """
+        reply = self.take(method, headers, body)
+        if isinstance(reply, Reply):
+            return reply
+        try:
+            return reply.result(STORING_DEADLINE)
+        except TimeoutError:
+            return self.not_stored()
+
+    def take(self, method: str, headers: Mapping[str, str], body: bytes) -> Reply | Future[Reply]:
+        """Answer one request like `handle`, never blocking: an answer that waits for the inbox comes as a future."""
         if method == "POST":
             return self._post(headers, body)
         if method == "OPTIONS":
@@ -97,7 +110,12 @@ class Receiver:
         self._meter.count("pushes_refused")
         return _refusal(413, "payload_too_large", f"a delivery has at most {MAX_BODY} bytes", {"connection": "close"})
 
-    def _post(self, headers: Mapping[str, str], body: bytes) -> Reply:
+    def not_stored(self) -> Reply:
+        """Answer a delivery whose event could not be stored (in time)."""
+        self._meter.count("pushes_refused")
+        return _refusal(503, "not_stored", "the event could not be stored: deliver again later", {"retry-after": "1"})
+
+    def _post(self, headers: Mapping[str, str], body: bytes) -> Reply | Future[Reply]:
         if len(body) > MAX_BODY:
             return self.too_large()
         keyring = self._keyring
@@ -115,11 +133,19 @@ class Receiver:
             return self._refuse(400, error)
         self._meter.count("pushes_received")
         try:
-            self._accept(event)
+            stored = self._accept(event)
         except Exception:
             logger.exception("event %s could not be taken in; the service is asked to deliver it again", event.id)
             return _refusal(500, "internal_error", "the event could not be taken in")
-        return Reply(204)
+        return Reply(204) if stored is None else self._once_stored(stored)
+
+    def _once_stored(self, stored: Future[None]) -> Future[Reply]:
+        reply: Future[Reply] = Future()
+        reply.set_running_or_notify_cancel()  # a sender that goes away does not undo it
+        stored.add_done_callback(
+            lambda future: reply.set_result(Reply(204) if future.exception() is None else self.not_stored())
+        )
+        return reply
 
     def _refuse(self, status: int, error: WebhookVerificationError) -> Reply:
         self._meter.count("pushes_refused")

@@ -90,11 +90,12 @@ class Reconciler:
         """
         if self._covered:
             return
-        with self._reading:
-            self._cursor = cursor
         self._inbox.use_log(readable=cursor is not None)
+        with self._reading:
+            self._cursor = self._intake.begin_at(cursor)
         self._covered = True
         self._era += 1
+        self._intake.replay()
 
     def begin(self) -> None:
         """Start the safety net, and look once at every job that was waited for before there were pushes."""
@@ -150,6 +151,7 @@ class Reconciler:
             found += sum([self._intake.read(event) for event in page.events])
             moved = page.cursor not in (None, self._cursor)
             self._cursor = page.cursor or self._cursor
+            self._intake.reached(self._cursor)
             if not (page.has_more and moved):
                 break
         return found

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
+from concurrent.futures import Future
 from typing import Any, Final
 
-from video_translation_client._receiver import MAX_BODY, Receiver, Reply
+from video_translation_client._receiver import MAX_BODY, STORING_DEADLINE, Receiver, Reply
 
 # Together two seconds: far more than an answer of the service takes, far less than its own deadline.
 _PATIENCE: Final = 200
@@ -59,7 +60,16 @@ async def answer(receiver: Receiver, scope: Scope, receive: Receive) -> Reply | 
         if not receiver.should_wait:
             break
         await asyncio.sleep(_GLANCE)
-    return receiver.handle(scope["method"], headers, bytes(body))
+    reply = receiver.take(scope["method"], headers, bytes(body))
+    return reply if isinstance(reply, Reply) else await _once_stored(receiver, reply)
+
+
+async def _once_stored(receiver: Receiver, reply: Future[Reply]) -> Reply:
+    try:
+        async with asyncio.timeout(STORING_DEADLINE):
+            return await asyncio.wrap_future(reply)
+    except TimeoutError:
+        return receiver.not_stored()
 
 
 async def _write(reply: Reply, send: Send) -> None:
