@@ -1,0 +1,71 @@
+"""The program `video-translation` as a whole: help, completion, and how fast it starts."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from tests.client.fake_server import FakeServer
+from video_translation_client.cli.program import cli
+
+PROGRAM = [sys.executable, "-m", "video_translation_client"]
+
+
+def everything() -> list[list[str]]:
+    found: list[list[str]] = []
+
+    def visit(command: object, words: list[str]) -> None:
+        found.append(words)
+        for name, inner in getattr(command, "commands", {}).items():
+            visit(inner, [*words, name])
+
+    visit(cli, [])
+    return found
+
+
+@pytest.mark.parametrize("words", everything(), ids=" ".join)
+def test_every_command_has_help_and_the_shared_options(words: list[str]) -> None:
+    result = CliRunner().invoke(cli, [*words, "--help"])
+    assert result.exit_code == 0, result.output
+    assert "Usage:" in result.output
+    assert "completion" in words or "--json" in result.output
+
+
+@pytest.mark.parametrize(("shell", "mark"), [("bash", "complete -o"), ("zsh", "#compdef"), ("fish", "complete ")])
+def test_completion_scripts(shell: str, mark: str) -> None:
+    result = CliRunner().invoke(cli, ["completion", shell])
+    assert result.exit_code == 0
+    assert mark in result.output
+    assert "_VIDEO_TRANSLATION_COMPLETE" in result.output
+
+
+def test_the_shell_completes_commands() -> None:
+    asked = {"_VIDEO_TRANSLATION_COMPLETE": "bash_complete", "COMP_WORDS": "video-translation sta", "COMP_CWORD": "1"}
+    done = subprocess.run(PROGRAM, env=os.environ | asked, capture_output=True, text=True, timeout=30, check=False)
+    assert done.stdout.split() == ["plain,status"]
+
+
+def test_a_broken_pipe_is_quiet(server: FakeServer) -> None:
+    server.new_job()
+    script = f"{sys.executable} -m video_translation_client --base-url {server.url} status | true"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=30, check=False)
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_it_without_a_traceback(server: FakeServer, number: signal.Signals, code: int) -> None:
+    job_id = server.new_job()
+    process = subprocess.Popen(
+        [*PROGRAM, "--base-url", server.url, "watch", job_id], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline().startswith(job_id)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=20)
+    assert (process.returncode, errors) == (code, "")
+    assert server.endpoints == {}
