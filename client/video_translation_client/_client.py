@@ -73,11 +73,9 @@ class VideoTranslationClient:
         inbox: str | Path | InboxStorage | None = None,
     ) -> None:
         where = from_environment(base_url, "VIDEO_TRANSLATION_BASE_URL", "HEYGEN_API_BASE") or DEFAULT_BASE_URL
-        if not where.lower().startswith(("http://", "https://")):
-            raise ValueError(f"base_url must begin with http:// or https://: {where!r}")
         self._engine = Engine(
             Settings(
-                base_url=where,
+                base_urls=(where,),
                 api_key=from_environment(api_key, "VIDEO_TRANSLATION_API_KEY", "HEYGEN_API_KEY"),
                 webhook_host=webhook_host,
                 webhook_port=webhook_port,

@@ -16,22 +16,26 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from video_translation_client._base_urls import BaseUrls
 from video_translation_client._dispatcher import Dispatcher
 from video_translation_client._durable import SQLiteInbox
 from video_translation_client._errors import ClientClosedError
+from video_translation_client._exchange import Terms
 from video_translation_client._inbox import Inbox
 from video_translation_client._intake import Intake
 from video_translation_client._jobs import JobRegistry
 from video_translation_client._keeper import Keeper
+from video_translation_client._limiter import Limiter
 from video_translation_client._listener import Listener, check_address
 from video_translation_client._metrics import Meter
 from video_translation_client._models import JobSnapshot
 from video_translation_client._operations import Operation, get_job
+from video_translation_client._options import Options
 from video_translation_client._receiver import Receiver
 from video_translation_client._reconcile import Policies, Reconciler
 from video_translation_client._registrar import Registrar
 from video_translation_client._storage import InboxStorage
-from video_translation_client._transport import Transport
+from video_translation_client._transport import HttpClient, Transport
 from video_translation_client._upkeep import Upkeep
 
 logger = logging.getLogger("video_translation_client")
@@ -46,7 +50,7 @@ _INBOX_DEADLINE: Final = 5.0
 class Settings:
     """Everything that a client can be told, resolved."""
 
-    base_url: str
+    base_urls: tuple[str, ...]
     api_key: str | None = field(repr=False)
     webhook_host: str
     webhook_port: int
@@ -57,6 +61,9 @@ class Settings:
     tolerance: float
     policies: Policies
     inbox: str | Path | InboxStorage | None = None
+    default_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    rate_limit: float | None = None
+    http_client: HttpClient | None = None
 
 
 def from_environment(value: str | None, *names: str, environ: Mapping[str, str] | None = None) -> str | None:
@@ -74,13 +81,8 @@ class Engine:
         self._keeper = _make_keeper(settings.inbox)
         self.dispatcher = Dispatcher(self.meter, on_done=self._keeper.done if self._keeper else None)
         self.registry = JobRegistry(self)
-        self.transport = Transport(
-            settings.base_url,
-            api_key=settings.api_key,
-            timeout=settings.timeout,
-            max_retries=settings.max_retries,
-            meter=self.meter,
-        )
+        self.terms = _make_terms(settings, self.meter)
+        self.transport = Transport(self.terms, settings.http_client)
         self._inbox = Inbox(self.dispatcher.publish)
         self.intake = Intake(
             self.registry, self._inbox, self.meter, keeper=self._keeper, afterwards=self.dispatcher.afterwards
@@ -160,6 +162,16 @@ class Engine:
             upkeep=self._upkeep,
             ttl_seconds=settings.ttl_seconds,
         )
+
+
+def _make_terms(settings: Settings, meter: Meter) -> Terms:
+    return Terms(
+        urls=BaseUrls(settings.base_urls),
+        meter=meter,
+        api_key=settings.api_key,
+        options=Options(settings.timeout, settings.max_retries, settings.default_headers),
+        limiter=Limiter(settings.rate_limit),
+    )
 
 
 def _make_keeper(inbox: str | Path | InboxStorage | None) -> Keeper | None:

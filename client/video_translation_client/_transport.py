@@ -1,77 +1,60 @@
-"""Sends operations over HTTP, and turns every way in which that can fail into an error of the tree.
+"""Sends operations over HTTP from the calling thread, and opens answers that go on (streams).
 
-The only module that knows httpx; what is sent, and what an answer means, is `_operations`' business.
+What is sent, when it is sent again and where is the exchange's business; what an answer means is `_operations`'.
 """
 
 from __future__ import annotations
 
-import importlib.metadata
-import logging
-import random
+import contextlib
+import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Iterator
 from typing import Any, Final, TypeVar
 
 import httpx
 
 from video_translation_client._errors import ClientClosedError, ServerUnreachableError
-from video_translation_client._metrics import Meter
+from video_translation_client._exchange import Answer, Exchange, Lost, Request, Terms
 from video_translation_client._operations import Operation, interpret
-
-logger = logging.getLogger("video_translation_client")
+from video_translation_client._options import CONNECT_TIMEOUT, Options
 
 T = TypeVar("T")
 
-_FIRST_PAUSE: Final = 0.2
+HttpClient = httpx.Client
+"""What a user may bring to send requests with."""
 # Below the 5 s after which servers commonly close an idle connection, so that no request meets a closing one.
-_KEEPALIVE: Final = 4.0
-_CONNECT_TIMEOUT: Final = 5.0
+KEEPALIVE: Final = 4.0
+_FIRST_ERROR: Final = 400
 
 
 class Transport:
     """A lazy httpx client: nothing is opened before the first request. Usable from any thread.
 
     Args:
-        base_url: of the service, without a path of the API.
-        api_key: sent as `X-Api-Key`; None sends none.
-        timeout: seconds for each phase of a request (connecting takes at most 5).
-        max_retries: how often a request that may be repeated is, when no server answered it.
-        meter: counts requests.
-        jitter: gives numbers from 0 to 1.
+        terms: what all requests have in common.
+        http_client: used instead of a client of our own, and never closed by us.
     """
 
-    def __init__(
-        self,
-        base_url: str,
-        *,
-        api_key: str | None,
-        timeout: float,
-        max_retries: int,
-        meter: Meter,
-        jitter: Callable[[], float] = random.random,
-    ) -> None:
-        self._base_url = base_url.rstrip("/")
-        self._api_key = api_key
-        self._timeout = timeout
-        self._max_retries = max_retries
-        self._meter = meter
-        self._jitter = jitter
-        self._lock = threading.Lock()
+    def __init__(self, terms: Terms, http_client: HttpClient | None = None) -> None:
+        self._terms = terms
+        self._given = http_client
         self._client: httpx.Client | None = None
+        self._lock = threading.Lock()
         self._leaving = threading.Event()
         self._closed = False
 
     @property
     def base_url(self) -> str:
-        """The service's URL."""
-        return self._base_url
+        """The service's URL; of several, the one in use."""
+        return self._terms.urls.current()
 
-    def send(self, operation: Operation[T], *, timeout: float | None = None) -> T:
+    def send(self, operation: Operation[T], *, timeout: float | None = None, options: Options | None = None) -> T:
         """Send one operation and return what its answer says.
 
         Args:
             operation: what to send.
-            timeout: seconds, instead of the client's.
+            timeout: seconds of one try, instead of the client's.
+            options: what else is said about this request.
 
         Raises:
             APIError: the service answered with an error.
@@ -79,24 +62,53 @@ class Transport:
             UnexpectedResponseError: the answer is not of the API's shape.
             ClientClosedError: the client is closed.
         """
-        tries = 1 + (self._max_retries if operation.repeatable else 0)
-        for number in range(1, tries + 1):
-            try:
-                answer = self._request(operation, timeout or self._timeout)
-            except httpx.RequestError as error:
-                if number == tries or self._leaving.is_set():
-                    raise self._unreachable(error) from error
-                self._pause(operation, number, error)
-            else:
-                return interpret(operation, answer.status_code, answer.headers, answer.content)
-        raise AssertionError("the loop returns or raises")  # pragma: no cover
+        answer = self.exchange(operation, Options(timeout=timeout).over(options or Options()))
+        return interpret(operation, answer.status, answer.headers, answer.content)
+
+    def exchange(self, operation: Operation[Any], options: Options | None = None) -> Answer:
+        """Send one operation and return the last try's answer, whatever it says.
+
+        Raises:
+            ServerUnreachableError: no answer came.
+            ClientClosedError: the client is closed.
+        """
+        course = self._terms.begin(operation, options)
+        pause: float | None = 0.0
+        while pause is not None:
+            self._leaving.wait(pause) if pause else None
+            pause = course.settle(self._try(course), leaving=self._leaving.is_set())
+        return course.answer
+
+    @contextlib.contextmanager
+    def stream(self, operation: Operation[Any], *, options: Options | None = None) -> Iterator[Stream]:
+        """Open an answer that goes on; one try, on whichever server is in use. The timeout is for each read.
+
+        Raises:
+            APIError: the service answered with an error.
+            ServerUnreachableError: no answer came, or it broke off.
+            ClientClosedError: the client is closed.
+        """
+        course = self._terms.begin(operation, options)
+        request = course.request()
+        try:
+            response = self._send(request)
+        except httpx.RequestError as error:
+            course.settle(lost(error), leaving=True)
+            raise AssertionError("settle raises where there is no answer") from error
+        try:
+            course.settle(Answer(response.status_code, response.headers, b""), leaving=True)
+            if response.status_code >= _FIRST_ERROR:
+                interpret(operation, response.status_code, response.headers, response.read())
+            yield Stream(response, self.base_url)
+        finally:
+            response.close()
 
     def hurry(self) -> None:
         """Repeat nothing from now on: the client is about to close."""
         self._leaving.set()
 
     def close(self) -> None:
-        """Close every connection; later requests raise `ClientClosedError`."""
+        """Close every connection of our own; later requests raise `ClientClosedError`."""
         self.hurry()
         with self._lock:
             self._closed = True
@@ -104,65 +116,102 @@ class Transport:
         if client is not None:
             client.close()
 
-    def _request(self, operation: Operation[Any], timeout: float) -> httpx.Response:
-        client = self._open()
-        self._meter.request(operation.name)
-        limit = httpx.Timeout(timeout, connect=min(timeout, _CONNECT_TIMEOUT))
+    def _try(self, course: Exchange) -> Answer | Lost:
+        wait = self._terms.limiter.reserve()
+        if wait:
+            self._leaving.wait(wait)
+        request, began = course.request(), self._terms.clock()
         try:
-            return client.request(
-                operation.method,
-                self._base_url + operation.path,
-                params=dict(operation.query) or None,
-                json=operation.body,
-                timeout=limit,
-            )
+            response = self._send(request)
+            try:
+                content = b"".join(self._chunks(response, began + request.timeout))
+            finally:
+                response.close()
+        except httpx.RequestError as error:
+            return lost(error)
+        return Answer(response.status_code, response.headers, content, self._terms.clock() - began)
+
+    def _send(self, request: Request) -> httpx.Response:
+        client = self._open()
+        try:
+            return client.send(build(client, request), stream=True, follow_redirects=False)
         except RuntimeError as error:
             if self._closed:  # httpx's word for a client that another thread has just closed
                 raise ClientClosedError("the client was closed during a request") from error
             raise
-        except httpx.InvalidURL as error:
-            raise ServerUnreachableError(f"{self._base_url} is no URL to send to: {error}") from error
+
+    def _chunks(self, response: httpx.Response, deadline: float) -> Iterator[bytes]:
+        # httpx times each read; an answer that trickles in would never end.
+        for chunk in response.iter_bytes():
+            yield chunk
+            if self._terms.clock() > deadline:
+                raise httpx.ReadTimeout("the answer did not end in time")
 
     def _open(self) -> httpx.Client:
         with self._lock:
             if self._closed:
                 raise ClientClosedError("the client is closed: make a new one")
+            if self._given is not None:
+                return self._given
             if self._client is None:
-                self._client = httpx.Client(
-                    headers=self._headers(),
-                    follow_redirects=False,
-                    limits=httpx.Limits(keepalive_expiry=_KEEPALIVE),
-                )
+                self._client = httpx.Client(limits=httpx.Limits(keepalive_expiry=KEEPALIVE))
             return self._client
 
-    def _headers(self) -> dict[str, str]:
+
+class Stream:
+    """An answer that goes on. Iterate over its bytes as they come; `abort()` ends that from any thread."""
+
+    def __init__(self, response: httpx.Response, base_url: str) -> None:
+        self._response = response
+        self._base_url = base_url
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Give the bytes as they come.
+
+        Raises:
+            ServerUnreachableError: it broke off, or was silent for longer than the timeout.
+        """
         try:
-            version = importlib.metadata.version("video-translation-client")
-        except importlib.metadata.PackageNotFoundError:
-            version = "unknown"
-        headers = {"user-agent": f"video-translation-client/{version}", "accept": "application/json"}
-        return headers | ({"x-api-key": self._api_key} if self._api_key else {})
+            yield from self._response.iter_bytes()
+        except (httpx.RequestError, httpx.StreamError) as error:
+            raise ServerUnreachableError(f"the stream from {self._base_url} broke off ({reason(error)})") from error
 
-    def _pause(self, operation: Operation[Any], number: int, error: httpx.RequestError) -> None:
-        seconds = _FIRST_PAUSE * 2 ** (number - 1) * (1 + self._jitter() / 4)
-        self._meter.count("retries")
-        logger.warning(
-            "%s got no answer from %s (%s); attempt %d follows in %.1f s",
-            operation.name,
-            self._base_url,
-            _reason(error),
-            number + 1,
-            seconds,
+    def abort(self) -> None:
+        """End the iteration, also while it waits: it stops, or raises `ServerUnreachableError`."""
+        network = self._response.extensions.get("network_stream")
+        found = network.get_extra_info("socket") if network is not None else None
+        if isinstance(found, socket.socket):
+            with contextlib.suppress(OSError):
+                found.shutdown(socket.SHUT_RDWR)
+
+
+def build(client: httpx.Client | httpx.AsyncClient, request: Request) -> httpx.Request:
+    """Make httpx's request of ours.
+
+    Raises:
+        ServerUnreachableError: the base URL is none.
+    """
+    limit = httpx.Timeout(request.timeout, connect=min(request.timeout, CONNECT_TIMEOUT))
+    try:
+        return client.build_request(
+            request.method,
+            request.url,
+            params=dict(request.query) or None,
+            json=request.body,
+            headers=dict(request.headers),
+            timeout=limit,
         )
-        self._leaving.wait(seconds)
-
-    def _unreachable(self, error: httpx.RequestError) -> ServerUnreachableError:
-        return ServerUnreachableError(
-            f"no answer from {self._base_url} ({_reason(error)}): is the server running there? "
-            "Start it, or say where it is with base_url or VIDEO_TRANSLATION_BASE_URL"
-        )
+    except httpx.InvalidURL as error:
+        raise ServerUnreachableError(f"{request.url} is no URL to send to: {error}") from error
 
 
-def _reason(error: httpx.RequestError) -> str:
+def lost(error: httpx.RequestError) -> Lost:
+    """Say what httpx says about a try without an answer."""
+    unsent = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
+    return Lost(reason(error), sent=not unsent)
+
+
+def reason(error: Exception) -> str:
+    """Name an error, with its own words where it has some."""
     name = type(error).__name__
     return f"{name}: {error}" if str(error) else name

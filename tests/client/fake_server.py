@@ -48,6 +48,7 @@ class FakeServer:
         self.bodies: list[tuple[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.overrides: dict[str, Callable[[], Answer | None]] = {}
+        self.answer_headers: dict[str, str] = {}
         self.page_size = 100
         self.number = 0
         self.changed = threading.Condition(self.lock)
@@ -322,6 +323,8 @@ def _handler(fake: FakeServer) -> type[BaseHTTPRequestHandler]:
             self.send_header("content-type", "application/json")
             self.send_header("x-request-id", "req_1")
             self.send_header("content-length", str(len(content)))
+            for name, value in fake.answer_headers.items():
+                self.send_header(name, value)
             self.end_headers()
             self.wfile.write(content)
 

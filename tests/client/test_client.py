@@ -12,7 +12,7 @@ import pytest
 
 import video_translation_client
 from tests.client.conftest import FAST, MakeClient
-from tests.client.fake_server import FakeServer
+from tests.client.fake_server import Answer, FakeServer, error
 from tests.client.recorder import Recorder
 from video_translation_client import (
     ClientClosedError,
@@ -24,8 +24,11 @@ from video_translation_client import (
     VideoTranslationClient,
 )
 from video_translation_client import _engine as engine
+from video_translation_client._base_urls import BaseUrls
+from video_translation_client._exchange import Terms
 from video_translation_client._metrics import Durations, Meter
 from video_translation_client._operations import get_status
+from video_translation_client._retry import RetryPolicy
 from video_translation_client._transport import Transport
 
 
@@ -75,7 +78,7 @@ def test_the_key_is_sent_and_never_shown(
     assert [headers["x-api-key"] for headers in server.headers] == ["sk_env", "sk_given"]
     assert server.headers[0]["user-agent"].startswith("video-translation-client/")
     assert "sk_" not in caplog.text + repr(client)
-    settings = engine.Settings("u", "sk_1", "h", 0, None, 1, 1, None, 1, client._engine.reconciler._policies)
+    settings = engine.Settings(("u",), "sk_1", "h", 0, None, 1, 1, None, 1, client._engine.reconciler._policies)
     assert "sk_1" not in repr(settings)
 
 
@@ -255,9 +258,8 @@ def test_reads_are_repeated_on_a_connection_error_and_never_silently(caplog: pyt
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
     meter = Meter()
-    transport = Transport(
-        f"http://127.0.0.1:{port}", api_key=None, timeout=1, max_retries=2, meter=meter, jitter=lambda: 0.0
-    )
+    urls = BaseUrls([f"http://127.0.0.1:{port}"])
+    transport = Transport(Terms(urls, meter, policy=RetryPolicy(first=0.01, jitter=lambda: 0.0)))
     with pytest.raises(ServerUnreachableError) as caught:
         transport.send(get_status())
     transport.close()
@@ -267,13 +269,17 @@ def test_reads_are_repeated_on_a_connection_error_and_never_silently(caplog: pyt
     assert caplog.text.count("attempt") == 2
 
 
-def test_a_write_is_not_repeated(make_client: MakeClient) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as unused:
-        port = unused.getsockname()[1]
-    client = make_client(f"http://127.0.0.1:{port}")
-    with pytest.raises(ServerUnreachableError):
-        client.translate("https://v", ["French"])
-    assert client.metrics().requests == {"create_translation": 1}
+def test_a_create_is_repeated_under_one_key(server: FakeServer, make_client: MakeClient) -> None:
+    answers: list[Answer | None] = [error(503, "internal_error"), error(409, "request_in_progress"), None]
+    server.overrides["translate"] = lambda: answers.pop(0)
+    client = make_client()
+    (job,) = client.translate("https://v", ["French"])
+    assert job.id in server.jobs
+    keys = {headers["idempotency-key"] for headers in server.headers}
+    assert (len(server.headers), len(keys)) == (3, 1)
+    answers.append(None)
+    client.translate("https://v", ["French"])
+    assert server.headers[-1]["idempotency-key"] not in keys
 
 
 def test_a_silent_server_is_an_unreachable_one(make_client: MakeClient) -> None:

@@ -220,7 +220,7 @@ def test_without_a_registration_a_job_is_polled(
 def test_a_poll_outlives_errors_and_heeds_the_services_hint(
     server: FakeServer, make_client: MakeClient, caplog: pytest.LogCaptureFixture
 ) -> None:
-    client = make_client(poll=FAST)
+    client = make_client(max_retries=0, poll=FAST)
     (job,) = client.translate("https://v", ["French"])
     failures = iter([error(500, "internal_error"), error(429, "rate_limit_exceeded")])
     server.overrides["job"] = lambda: next(failures, None)

@@ -212,7 +212,7 @@ def test_the_secret_is_not_shown(server: FakeServer, make_client: MakeClient, ca
 def test_a_failure_in_the_middle_undoes_everything(
     server: FakeServer, make_client: MakeClient, recorder: Recorder, step: str
 ) -> None:
-    client = make_client()
+    client = make_client(max_retries=0)
     server.overrides[step] = lambda: error(500, "internal_error", "the disk is full")
     with no_receiver_left(), pytest.raises(ServerError, match="disk is full"):
         client.register_webhook(recorder)
@@ -307,7 +307,7 @@ def test_a_renewal_that_fails_is_tried_again_and_one_that_is_not_needed_ends(
     quick_ttl(server, 0.06)
     answers = iter([error(503, "internal_error"), error(409, "conflict")])
     server.overrides["renew_endpoint"] = lambda: next(answers)
-    made = make_client().register_webhook(url=HOOK)
+    made = make_client(max_retries=0).register_webhook(url=HOOK)
     server.wait_for(lambda: server.count("renew_endpoint") == 2)
     made.close()
     assert "was not renewed" in caplog.text

@@ -47,6 +47,7 @@ from video_translation_client._operations.operation import (
     PAGE_SIZE,
     Operation,
     Page,
+    error_details,
     interpret,
 )
 
@@ -66,6 +67,7 @@ __all__ = [
     "create_endpoint",
     "create_translation",
     "delete_endpoint",
+    "error_details",
     "get_delivery",
     "get_endpoint",
     "get_job",

@@ -6,11 +6,13 @@ Which calls there are is left to the modules beside this one; sending is the tra
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Generic, TypeVar
 
 from video_translation_client._errors import APIError, UnexpectedResponseError, api_error_class
+from video_translation_client._retry import read_retry_after
 
 T = TypeVar("T")
 
@@ -35,6 +37,7 @@ class Operation(Generic[T]):
         repeatable: sending it twice does what sending it once does.
         heed: works a successful answer's `Retry-After` (seconds) into the result; None ignores it.
         keyed: it makes something; an `Idempotency-Key` lets the service see a repetition.
+        headers: of this call alone.
     """
 
     name: str
@@ -46,6 +49,7 @@ class Operation(Generic[T]):
     repeatable: bool = False
     heed: Callable[[T, float], T] | None = None
     keyed: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,14 @@ class Page(Generic[T]):
     next_token: str | None = None
 
 
-def interpret(operation: Operation[T], status: int, headers: Mapping[str, str], content: bytes) -> T:
+def interpret(
+    operation: Operation[T],
+    status: int,
+    headers: Mapping[str, str],
+    content: bytes,
+    *,
+    now: Callable[[], float] = time.time,
+) -> T:
     """Read an HTTP answer: the operation's result, or the error of the tree that fits.
 
     Args:
@@ -64,6 +75,7 @@ def interpret(operation: Operation[T], status: int, headers: Mapping[str, str], 
         status: HTTP status code.
         headers: with lower-case names, or a mapping that ignores case.
         content: the body.
+        now: the wall clock, unix seconds.
 
     Raises:
         APIError: the service answered with an error.
@@ -71,7 +83,7 @@ def interpret(operation: Operation[T], status: int, headers: Mapping[str, str], 
     """
     request_id = headers.get("x-request-id")
     if status >= _FIRST_ERROR:
-        raise _error(operation, status, headers, content)
+        raise _error(operation, status, headers, content, now())
     place = f"{operation.method} {operation.path}"
     if status not in _SUCCESS:
         raise UnexpectedResponseError(
@@ -84,16 +96,21 @@ def interpret(operation: Operation[T], status: int, headers: Mapping[str, str], 
         raise UnexpectedResponseError(
             f"{place} was answered with something that is not of the API's shape ({error}): {shown!r}"
         ) from error
-    pause = _seconds(headers.get("retry-after"))
+    pause = read_retry_after(headers.get("retry-after"), now=now())
     return result if operation.heed is None or pause is None else operation.heed(result, pause)
 
 
-def _error(operation: Operation[Any], status: int, headers: Mapping[str, str], content: bytes) -> APIError:
+def error_details(content: bytes) -> Mapping[str, Any]:
+    """Read an error's body: `code`, `message`, `param`; nothing where it is in a foreign shape."""
     try:
         found = json.loads(content)["error"]
-        details = found if isinstance(found, dict) else {}
     except (ValueError, RecursionError, KeyError, TypeError):
-        details = {}
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _error(operation: Operation[Any], status: int, headers: Mapping[str, str], content: bytes, now: float) -> APIError:
+    details = error_details(content)
     code, param, request_id = details.get("code"), details.get("param"), headers.get("x-request-id")
     message = details.get("message") or content[:_SHOWN].decode("utf-8", "replace").strip() or "no message"
     where = f" (field {param})" if param else ""
@@ -104,13 +121,8 @@ def _error(operation: Operation[Any], status: int, headers: Mapping[str, str], c
         code=code,
         param=param,
         request_id=request_id,
-        retry_after=_seconds(headers.get("retry-after")),
+        retry_after=read_retry_after(headers.get("retry-after"), now=now),
     )
-
-
-def _seconds(value: str | None) -> float | None:
-    # Only the form in seconds: our service and the real one send no dates.
-    return float(value) if value is not None and value.isascii() and value.isdigit() else None
 
 
 def read_data(answer: Any) -> Any:
