@@ -144,4 +144,4 @@ def test_options_complete_each_other_and_header_names_ignore_case() -> None:
     assert "secret" not in repr(Options(headers={"authorization": "Bearer secret"}))
     for wrong in ({"timeout": 0.0}, {"timeout": float("nan")}, {"max_retries": -1}):
         with pytest.raises(ValueError, match=next(iter(wrong))):
-            Options(**wrong)  # type: ignore[arg-type]
+            Options(**wrong)
