@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, TypeVar
 
 import httpx
@@ -24,7 +24,6 @@ HttpClient = httpx.Client
 """What a user may bring to send requests with."""
 # Below the 5 s after which servers commonly close an idle connection, so that no request meets a closing one.
 KEEPALIVE: Final = 4.0
-_FIRST_ERROR: Final = 400
 
 
 class Transport:
@@ -80,26 +79,35 @@ class Transport:
         return course.answer
 
     @contextlib.contextmanager
-    def stream(self, operation: Operation[Any], *, options: Options | None = None) -> Iterator[Stream]:
-        """Open an answer that goes on; one try, on whichever server is in use. The timeout is for each read.
+    def stream(self, operation: Operation[Any], *, after: str | None, silence: float) -> Iterator[Incoming]:
+        """Open an answer that goes on; within the `with` block its chunks can be read. It is one try, at one server.
+
+        Args:
+            operation: what to ask for; it is never repeated here.
+            after: the last id that was seen; None begins with what comes next.
+            silence: seconds without a byte after which the peer is taken for dead.
 
         Raises:
             APIError: the service answered with an error.
-            ServerUnreachableError: no answer came, or it broke off.
+            ServerUnreachableError: no answer came, or what came broke off.
+            UnexpectedResponseError: the answer is no success and no error.
             ClientClosedError: the client is closed.
         """
-        course = self._terms.begin(operation, options)
-        request = course.request()
+        headers = {"accept": "text/event-stream", "accept-encoding": "identity", "cache-control": "no-store"}
+        headers |= {} if after is None else {"last-event-id": after}
+        course = self._terms.begin(operation, Options(headers=headers))
         try:
-            response = self._send(request)
+            response = self._send(course.request(), silence=silence)
         except httpx.RequestError as error:
-            course.settle(lost(error), leaving=True)
-            raise AssertionError("settle raises where there is no answer") from error
+            course.settle(lost(error), leaving=True)  # raises
+            raise
         try:
             course.settle(Answer(response.status_code, response.headers, b""), leaving=True)
-            if response.status_code >= _FIRST_ERROR:
+            if not response.is_success:
                 interpret(operation, response.status_code, response.headers, response.read())
-            yield Stream(response, self.base_url)
+            yield Incoming(response, self.base_url)
+        except httpx.RequestError as error:
+            raise ServerUnreachableError(f"the answer from {self.base_url} broke off ({reason(error)})") from error
         finally:
             response.close()
 
@@ -131,10 +139,10 @@ class Transport:
             return lost(error)
         return Answer(response.status_code, response.headers, content, self._terms.clock() - began)
 
-    def _send(self, request: Request) -> httpx.Response:
+    def _send(self, request: Request, silence: float | None = None) -> httpx.Response:
         client = self._open()
         try:
-            return client.send(build(client, request), stream=True, follow_redirects=False)
+            return client.send(build(client, request, silence), stream=True, follow_redirects=False)
         except RuntimeError as error:
             if self._closed:  # httpx's word for a client that another thread has just closed
                 raise ClientClosedError("the client was closed during a request") from error
@@ -158,40 +166,43 @@ class Transport:
             return self._client
 
 
-class Stream:
-    """An answer that goes on. Iterate over its bytes as they come; `abort()` ends that from any thread."""
+class Incoming:
+    """An answer that goes on: its headers, and its bytes as they come."""
 
     def __init__(self, response: httpx.Response, base_url: str) -> None:
         self._response = response
         self._base_url = base_url
+        self.headers: Mapping[str, str] = response.headers
 
-    def __iter__(self) -> Iterator[bytes]:
-        """Give the bytes as they come.
+    def chunks(self) -> Iterator[bytes]:
+        """Give the bytes as they come; ends with the answer.
 
         Raises:
-            ServerUnreachableError: it broke off, or was silent for longer than the timeout.
+            ServerUnreachableError: it broke off, or was silent for too long.
         """
         try:
             yield from self._response.iter_bytes()
         except (httpx.RequestError, httpx.StreamError) as error:
-            raise ServerUnreachableError(f"the stream from {self._base_url} broke off ({reason(error)})") from error
+            raise ServerUnreachableError(f"the answer from {self._base_url} broke off ({reason(error)})") from error
 
-    def abort(self) -> None:
-        """End the iteration, also while it waits: it stops, or raises `ServerUnreachableError`."""
+    def cut(self) -> None:
+        """Wake the thread that reads, from any other: closing alone would let it wait on."""
         network = self._response.extensions.get("network_stream")
         found = network.get_extra_info("socket") if network is not None else None
-        if isinstance(found, socket.socket):
-            with contextlib.suppress(OSError):
+        if found is not None:
+            with contextlib.suppress(OSError):  # it ended by itself
                 found.shutdown(socket.SHUT_RDWR)
 
 
-def build(client: httpx.Client | httpx.AsyncClient, request: Request) -> httpx.Request:
-    """Make httpx's request of ours.
+def build(client: httpx.Client | httpx.AsyncClient, request: Request, silence: float | None = None) -> httpx.Request:
+    """Make httpx's request of ours; `silence`: seconds that a read may take, instead of the timeout.
 
     Raises:
         ServerUnreachableError: the base URL is none.
     """
-    limit = httpx.Timeout(request.timeout, connect=min(request.timeout, CONNECT_TIMEOUT))
+    limit = httpx.Timeout(
+        request.timeout, connect=min(request.timeout, CONNECT_TIMEOUT), read=silence or request.timeout
+    )
     try:
         return client.build_request(
             request.method,

@@ -273,11 +273,12 @@ async def test_a_given_http_client_is_used_and_left_open(server: FakeServer) -> 
 
 def test_a_stream_is_read_as_it_comes_and_ended_from_another_thread() -> None:
     sent = threading.Event()
+    asked: list[bytes] = []
 
     def serve() -> None:
         connection, _ = listener.accept()
         with connection:
-            connection.recv(65536)
+            asked.append(connection.recv(65536).lower())
             connection.sendall(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\n: hi\n\r\n")
             sent.wait(10)
 
@@ -285,10 +286,12 @@ def test_a_stream_is_read_as_it_comes_and_ended_from_another_thread() -> None:
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         transport = Transport(terms(f"http://127.0.0.1:{listener.getsockname()[1]}"))
-        with transport.stream(get_status()) as stream:
-            chunks = iter(stream)
+        with transport.stream(get_status(), after="cur_7", silence=5.0) as stream:
+            chunks = stream.chunks()
             assert next(chunks) == b": hi\n"
-            threading.Timer(0.02, stream.abort).start()
+            assert b"last-event-id: cur_7" in asked[0]
+            assert b"accept: text/event-stream" in asked[0]
+            threading.Timer(0.02, stream.cut).start()
             with pytest.raises(ServerUnreachableError, match="broke off"):
                 next(chunks)
         sent.set()
@@ -298,10 +301,10 @@ def test_a_stream_is_read_as_it_comes_and_ended_from_another_thread() -> None:
 
 def test_a_refused_stream_is_an_error_of_the_tree(server: FakeServer, closed_port: int) -> None:
     transport = Transport(terms(server.url))
-    with pytest.raises(APIError, match="404"), transport.stream(get_status()):
+    with pytest.raises(APIError, match="404"), transport.stream(get_status(), after="cur_7", silence=5.0):
         pass
     transport.close()
     transport = Transport(terms(f"http://127.0.0.1:{closed_port}"))
-    with pytest.raises(ServerUnreachableError), transport.stream(get_status()):
+    with pytest.raises(ServerUnreachableError), transport.stream(get_status(), after="cur_7", silence=5.0):
         pass
     transport.close()
