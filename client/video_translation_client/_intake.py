@@ -84,11 +84,15 @@ class Intake:
 
         Returns:
             Where to read on in the log: behind what the durable inbox has handled, else `cursor`.
+
+        Raises:
+            InboxError: the inbox is new, and where it begins could not be stored.
         """
         if self._keeper is None or cursor is None:
             return cursor
         if self._cursor is None:
-            self.reached(cursor)
+            self._keeper.begin(cursor)
+            self._cursor = cursor
         return self._cursor
 
     def replay(self) -> None:

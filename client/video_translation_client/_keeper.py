@@ -14,7 +14,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Final
 
-from video_translation_client._errors import ClientClosedError
+from video_translation_client._errors import ClientClosedError, InboxError
 from video_translation_client._models import Event
 from video_translation_client._storage import InboxState, InboxStorage
 
@@ -22,6 +22,7 @@ logger = logging.getLogger("video_translation_client")
 
 _MOST_AT_ONCE: Final = 512
 _TRY_AGAIN: Final = 1.0
+_BEGINNING_DEADLINE: Final = 10.0
 
 OnKept = Callable[[Event], None]
 
@@ -33,6 +34,7 @@ class _Batch:
     keep: list[tuple[Event, OnKept, Future[None]]] = field(default_factory=list)
     done: list[Event] = field(default_factory=list)
     cursor: str | None = None
+    begun: list[Future[None]] = field(default_factory=list)
     last: bool = False
 
     def __bool__(self) -> bool:
@@ -54,6 +56,25 @@ class Keeper:
     def load(self) -> InboxState:
         """Return where the inbox stood."""
         return self._storage.load()
+
+    def begin(self, cursor: str) -> None:
+        """Store the log's place from which this inbox begins, before anything is answered that lies behind it.
+
+        Raises:
+            InboxError: it could not be stored.
+        """
+        future: Future[None] = Future()
+
+        def ask(batch: _Batch) -> None:
+            batch.cursor = cursor
+            batch.begun.append(future)
+
+        if not self._put(ask):
+            raise ClientClosedError("the client is closed: make a new one")
+        try:
+            future.result(_BEGINNING_DEADLINE)
+        except Exception as error:
+            raise InboxError(f"the durable inbox cannot be written ({type(error).__name__}: {error})") from error
 
     def keep(self, event: Event, on_kept: OnKept) -> Future[None]:
         """Store an event, then call `on_kept(event)` on the keeper's thread.
@@ -132,8 +153,10 @@ class Keeper:
         error = self._save(batch)
         if error is not None:
             marks = _Batch(done=batch.done, cursor=batch.cursor)
-            apart = batch.keep and marks and self._save(marks) is None
-            self._owed = _Batch() if apart else marks
+            apart = self._save(marks) if batch.keep and marks else error
+            self._owed = marks if apart else _Batch()
+        for future in batch.begun:
+            _settle(future, functools.partial(_raise, error))
         for entry in batch.keep:
             event, on_kept, future = entry
             # One event that cannot be stored must not take the others with it.
@@ -165,6 +188,11 @@ class Keeper:
             self._storage.close()
         except Exception:
             logger.exception("the durable inbox could not be closed")
+
+
+def _raise(error: Exception | None) -> None:
+    if error is not None:
+        raise error
 
 
 def _settle(future: Future[None], work: Callable[[], None]) -> None:

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 import pytest
 
 from tests.client.recorder import Recorder
-from video_translation_client import Event, JobSnapshot
+from video_translation_client import Event, JobSnapshot, RetryLater
 from video_translation_client._dispatcher import Dispatcher
 from video_translation_client._metrics import Meter
 
@@ -108,3 +109,63 @@ def test_without_callbacks_there_is_no_thread(dispatcher: Dispatcher) -> None:
     dispatcher.publish(event(1))
     assert dispatcher._thread is None
     dispatcher.stop(1)
+
+
+def test_subscribers_get_the_same_order_and_do_not_wait_for_callbacks(
+    dispatcher: Dispatcher, recorder: Recorder
+) -> None:
+    let_go = threading.Event()
+    everything: list[str] = []
+    one_job: list[str] = []
+    dispatcher.add(lambda _: let_go.wait(10))
+    dispatcher.add(recorder)
+    ends = dispatcher.subscribe(lambda item: everything.append(item.id))
+    dispatcher.subscribe(lambda item: one_job.append(item.id), "vt_2")
+    dispatcher.publish(event(1))
+    dispatcher.publish(replace(event(2), job=JobSnapshot("vt_2", "running", "pending", sequence=1)))
+    assert (everything, one_job, recorder.events) == (["evt_1", "evt_2"], ["evt_2"], [])
+    ends()
+    ends()
+    dispatcher.publish(event(3))
+    assert everything == ["evt_1", "evt_2"]
+    let_go.set()
+    dispatcher.stop(5)
+    assert [item.id for item in recorder.events] == ["evt_1", "evt_2", "evt_3"]
+
+
+def test_a_subscription_to_one_job_leaves_nothing_behind(dispatcher: Dispatcher) -> None:
+    ends = [dispatcher.subscribe(lambda _: None, "vt_1") for _ in range(2)]
+    for end in [*ends, *ends]:
+        end()
+    assert not dispatcher._by_job
+
+
+def test_with_an_inbox_events_and_what_follows_them_wait_for_the_first_callback(
+    meter: Meter, recorder: Recorder
+) -> None:
+    done: list[str] = []
+    dispatcher = Dispatcher(meter, on_done=lambda item: done.append(item.id))
+    dispatcher.publish(event(1))
+    dispatcher.afterwards(lambda: done.append("then"))
+    assert dispatcher._thread is None
+    dispatcher.add(recorder)
+    dispatcher.publish(event(2))
+    dispatcher.stop(5)
+    assert recorder.sequences("vt_1") == [1, 2]
+    assert done == ["evt_1", "then", "evt_2"]
+
+
+def test_what_is_dropped_at_the_end_is_not_marked(meter: Meter) -> None:
+    done: list[str] = []
+    dispatcher = Dispatcher(meter, on_done=lambda item: done.append(item.id))
+    asked = threading.Event()
+
+    def busy(_: Event) -> None:
+        asked.set()
+        raise RetryLater(3600.0)
+
+    dispatcher.add(busy)
+    dispatcher.publish(event(1))
+    assert asked.wait(10)
+    dispatcher.stop(5)
+    assert done == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +13,10 @@ import pytest
 from tests.client.conftest import MakeClient
 from tests.client.fake_server import FakeServer
 from tests.client.recorder import Recorder
-from video_translation_client import Event, InboxState, RetryLater, VideoTranslationClient
+from video_translation_client import Event, InboxError, InboxState, RetryLater, VideoTranslationClient
+
+GUIDE = Path(__file__).resolve().parents[2] / "docs" / "guides" / "durable-inbox.md"
+BLOCKS = re.findall(r"```python\n(.*?)```", GUIDE.read_text("utf-8"), re.DOTALL)
 
 
 @pytest.fixture
@@ -183,8 +187,8 @@ class Full:
         return InboxState()
 
     def save(self, *, keep: Sequence[Event], done: Sequence[Event], cursor: str | None) -> None:
-        del done, cursor
-        if keep and self.is_full:
+        del done
+        if (keep or cursor) and self.is_full:
             raise OSError("no space left on device")
 
     def close(self) -> None:
@@ -196,7 +200,12 @@ def test_a_delivery_that_cannot_be_stored_is_asked_to_come_again(
 ) -> None:
     storage = Full()
     client = make_client(inbox=storage)
+    with pytest.raises(InboxError, match="no space left"):  # it must know where it begins
+        client.register_webhook(recorder)
+    assert server.endpoints == {}
+    storage.is_full = False
     client.register_webhook(recorder)
+    storage.is_full = True
     job_id = server.new_job()
     assert server.push(*server.log) == [503]
     assert recorder.events == []
@@ -218,3 +227,10 @@ def test_the_same_delivery_many_times_at_once_is_handled_once(
     assert answers == [[204]] * 16
     client.close()
     assert len(recorder.events) == 1
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_the_guides_blocks_run(block: str, server: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    code = compile(block.replace("http://localhost:8000", server.url), GUIDE.name, "exec")
+    exec(code, {"__name__": "guide"})  # noqa: S102 - it is our own page
