@@ -115,6 +115,8 @@ async def _answers(api: FastAPI, context: Context, clock: ManualClock) -> dict[s
     )
     answers["answer.translation.completed"] = await _call(api, "GET", f"{jobs}/{oldest['id']}")
     answers["answer.translation.failed"] = await _call(api, "GET", f"{jobs}/{newest['id']}")
+    ids = f"{newest['id']},{oldest['id']},vt_none"
+    answers["answer.statuses"] = await _call(api, "GET", f"{jobs}/statuses", query=f"video_translation_ids={ids}")
     answers["answer.events"] = await _call(api, "GET", f"{base}/events", query="after=cur_0&limit=2")
     return answers
 

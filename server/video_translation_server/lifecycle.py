@@ -19,6 +19,9 @@ TRANSITIONS = {
     JobStatus.FAILED: frozenset[JobStatus](),
 }
 
+CANCELLED = "Cancelled by the caller"
+"""The reason that a cancelled job shows (contract/README.md)."""
+
 ROOM_TO_END = 4096
 """Bytes that the later events of a job may add to its first: URLs, a caller's reason, larger numbers."""
 
@@ -104,4 +107,25 @@ def advance(job: Job, *, event_id: str, now: float, media_url: str) -> Change:
         due_at=None,
         progress=100,
         video_url=video_url,
+    )
+
+
+def cancel(job: Job, *, event_id: str, now: float) -> Change:
+    """The job given up by its caller: `failed`, with `cancelled_at`; told like any other failure.
+
+    Args:
+        job: The job as it was read.
+        event_id: The id for the event.
+        now: Unix seconds.
+
+    Raises:
+        ConflictError: The job is terminal.
+    """
+    if job.status.is_terminal:
+        raise ConflictError(
+            f"video translation {job.id} is {job.status} already; only a pending or running one can be cancelled",
+            param="video_translation_id",
+        )
+    return move(
+        job, JobStatus.FAILED, event_id=event_id, now=now, due_at=None, failure_message=CANCELLED, cancelled_at=now
     )

@@ -71,6 +71,13 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     failure_message: str | None = None
     cancelled_at: float | None = None
 
+    @property
+    def ends_at(self) -> float | None:
+        """When its plan will have ended, as far as is known now; None when nothing is planned."""
+        if self.due_at is None or self.status is not JobStatus.PENDING:
+            return self.due_at
+        return self.due_at + self.plan.running_seconds
+
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
     """One line of the event log; `body` is the exact text that every attempt sends.

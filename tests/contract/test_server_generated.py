@@ -15,6 +15,7 @@ from video_translation_server.wire.events import EVENT_TYPES
 from video_translation_server.wire.requests import EndpointRequest, TranslationRequest
 from video_translation_server.wire.responses import (
     Answer,
+    BulkStatus,
     Created,
     EndpointAnswer,
     ErrorAnswer,
@@ -41,6 +42,7 @@ EXAMPLES: dict[str, tuple[type[BaseModel], str | None]] = {
     "answer.status.completed": (Status, None),
     "answer.status.error": (Status, None),
     "answer.status.pending": (Status, None),
+    "answer.statuses": (Page[BulkStatus], "GET /v3/video-translations/statuses"),
     "answer.translation.completed": (Answer[Translation], GET_ONE),
     "answer.translation.failed": (Answer[Translation], GET_ONE),
     "answer.translations.created": (Answer[Created], "POST /v3/video-translations"),

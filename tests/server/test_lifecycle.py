@@ -129,6 +129,31 @@ def test_a_terminal_job_has_nothing_planned(status: JobStatus, failure_message: 
         advance(job, 2)
 
 
+@pytest.mark.parametrize("status", [JobStatus.PENDING, JobStatus.RUNNING])
+def test_a_cancelled_job_has_failed_and_says_by_whom(status: JobStatus) -> None:
+    job = in_status(status)
+    change = lifecycle.cancel(job, event_id="evt_2", now=NOW + 1)
+    assert (change.job.status, change.job.sequence, change.job.version) == (JobStatus.FAILED, 8, 10)
+    assert (change.job.cancelled_at, change.job.due_at) == (NOW + 1, None)
+    assert change.job.failure_message == body(change)["message"] == "Cancelled by the caller"
+    assert change.event.type == "video_translate.fail"
+    assert job == in_status(status), "the job that was given is as it was"
+
+
+@pytest.mark.parametrize("status", [JobStatus.COMPLETED, JobStatus.FAILED])
+def test_a_job_that_has_ended_cannot_be_cancelled(status: JobStatus) -> None:
+    with pytest.raises(ConflictError, match=f"job_1 is {status} already"):
+        lifecycle.cancel(in_status(status), event_id="evt_2", now=NOW + 1)
+
+
+def test_the_plan_tells_when_a_job_will_have_ended() -> None:
+    first = new()
+    second = advance(first.job, 2)
+    third = advance(second.job, 3)
+    assert [change.job.ends_at for change in (first, second, third)] == [NOW + 2 + 3, NOW + 2 + 3, None]
+    assert lifecycle.cancel(second.job, event_id="evt_3", now=NOW).job.ends_at is None
+
+
 def test_a_move_may_set_other_fields() -> None:
     change = lifecycle.move(
         new().job, JobStatus.FAILED, event_id="evt_2", now=NOW + 1, cancelled_at=NOW + 1, failure_message="cancelled"

@@ -75,6 +75,7 @@ RESOURCE: dict[str, Any] = {
     "created_at": {"type": "integer"},
     "updated_at": {"type": "number"},
     "cancelled_at": {"type": ["number", "null"]},
+    "estimated_completion_at": {"type": ["number", "null"]},
 }
 FIRST: dict[str, Any] = {
     "video_translate_id": TEXT,

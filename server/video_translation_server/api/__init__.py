@@ -6,7 +6,16 @@ It drives the rest of the server through the ports in `context` and opens no out
 from fastapi import FastAPI
 
 from video_translation_server import __version__
-from video_translation_server.api import deliveries, endpoints, events, health, status, translations
+from video_translation_server.api import (
+    cancellations,
+    deliveries,
+    endpoints,
+    events,
+    health,
+    status,
+    statuses,
+    translations,
+)
 from video_translation_server.api.context import Context
 from video_translation_server.api.door import Door
 from video_translation_server.api.errors import install_error_handlers
@@ -27,7 +36,8 @@ def create_api(context: Context) -> FastAPI:
         responses={"4XX": {"model": ErrorAnswer}, "5XX": {"model": ErrorAnswer}},
     )
     api.state.context = context
-    for module in (translations, status, endpoints, events, deliveries, health):
+    # `statuses` comes first: to `translations` its path would be a job's id.
+    for module in (statuses, translations, cancellations, status, endpoints, events, deliveries, health):
         api.include_router(module.router)
     install_error_handlers(api)
     api.add_middleware(Door, keyless=not context.key_digests, max_request_bytes=context.max_request_bytes)

@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -16,19 +16,22 @@ Limit = Annotated[int, Query(ge=1, le=100, description="Items per page")]
 Token = Annotated[str | None, Query(max_length=200, description="`next_token` of the page before")]
 
 
-def plain(data: Any, status: int = 200) -> Response:
+def plain(data: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """JSON without an envelope."""
-    return Response(msgspec.json.encode(data), status, media_type=JSON)
+    return Response(msgspec.json.encode(data), status, headers, media_type=JSON)
 
 
-def answer(data: Any) -> Response:
+def answer(data: Any, headers: Mapping[str, str] | None = None) -> Response:
     """One object: `{"data": ...}`."""
-    return plain({"data": data})
+    return plain({"data": data}, headers=headers)
 
 
-def page(items: Sequence[Any], next_token: str | None, **more: Any) -> Response:
+def page(
+    items: Sequence[Any], next_token: str | None, *, headers: Mapping[str, str] | None = None, **more: Any
+) -> Response:
     """A page of a list: `{"data": [...], "has_more": ..., "next_token": ...}`; items may be `msgspec.Raw`."""
-    return plain({"data": items, "has_more": next_token is not None, "next_token": next_token} | more)
+    body = {"data": items, "has_more": next_token is not None, "next_token": next_token} | more
+    return plain(body, headers=headers)
 
 
 def error_body(code: str, message: str, param: str | None = None) -> bytes:

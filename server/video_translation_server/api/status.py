@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query, Response
 from video_translation_server.api.answers import plain
 from video_translation_server.api.auth import Workspace
 from video_translation_server.api.context import Surroundings
+from video_translation_server.api.hints import when_to_ask
 from video_translation_server.errors import NotFoundError
 from video_translation_server.wire.events import status_answer
 from video_translation_server.wire.responses import Status
@@ -21,9 +22,10 @@ async def get(
     video_translation_id: Annotated[str | None, Query(description="Without it: the newest job")] = None,
 ) -> Response:
     """`result` is `pending`, `completed` or `error`."""
-    if video_translation_id is not None:
-        return plain(status_answer(await context.store.job(workspace, video_translation_id)))
-    job = await context.store.newest_job(workspace)
+    if video_translation_id is None:
+        job = await context.store.newest_job(workspace)
+    else:
+        job = await context.store.job(workspace, video_translation_id)
     if job is None:
         raise NotFoundError("there is no job yet; create one with POST /v3/video-translations")
-    return plain(status_answer(job))
+    return plain(status_answer(job), headers=when_to_ask([job], context.clock.now()))

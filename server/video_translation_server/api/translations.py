@@ -9,6 +9,7 @@ from video_translation_server import lifecycle
 from video_translation_server.api.answers import Limit, Token, answer, decode_token, encode_token, page
 from video_translation_server.api.auth import Workspace
 from video_translation_server.api.context import Context, Surroundings
+from video_translation_server.api.hints import when_to_ask
 from video_translation_server.errors import InvalidError
 from video_translation_server.model import Change, Endpoint, JobStatus
 from video_translation_server.transitions import record
@@ -94,4 +95,5 @@ async def languages(_: Workspace) -> Response:
 @router.get("/{video_translation_id}", response_model=Answer[Translation])
 async def get(video_translation_id: str, workspace: Workspace, context: Surroundings) -> Response:
     """One job."""
-    return answer(job_resource(await context.store.job(workspace, video_translation_id)))
+    job = await context.store.job(workspace, video_translation_id)
+    return answer(job_resource(job), when_to_ask([job], context.clock.now()))

@@ -139,6 +139,10 @@ class Store(Protocol):
         """
         ...
 
+    async def jobs_of(self, workspace_id: str, job_ids: Sequence[str]) -> dict[str, Job]:
+        """The jobs of these ids, by id, as they are at one instant; those that the workspace has not are left out."""
+        ...
+
     async def newest_job(self, workspace_id: str) -> Job | None:
         """The job that was created last, if any."""
         ...

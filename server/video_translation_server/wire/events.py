@@ -24,6 +24,14 @@ TRANSITION_TYPES = {
 FINAL_TYPES = frozenset({TRANSITION_TYPES[JobStatus.COMPLETED], TRANSITION_TYPES[JobStatus.FAILED]})
 """Types after which nothing more is to come of a job."""
 
+BULK_STATUS = {
+    JobStatus.PENDING: "queued",
+    JobStatus.RUNNING: "processing",
+    JobStatus.COMPLETED: "completed",
+    JobStatus.FAILED: "failed",
+}
+"""The words of the list of many jobs' statuses, which are others than a job's own."""
+
 PROGRESS = "video_translate.progress"
 
 NOTICES = frozenset({"endpoint.disabled", "endpoint.recovered", "delivery.exhausted"})
@@ -114,7 +122,45 @@ def job_resource(job: Job) -> dict[str, Any]:
         "sequence": job.sequence,
         "progress": job.progress,
         "updated_at": round(job.updated_at, 3),
-        "cancelled_at": job.cancelled_at,
+        "cancelled_at": _rounded(job.cancelled_at),
+        "estimated_completion_at": _rounded(job.ends_at),
+    }
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 3)
+
+
+def bulk_status(job: Job) -> dict[str, Any]:
+    """The job in the list of many jobs' statuses, in that list's own words (contract/README.md)."""
+    return {
+        "batch_id": None,
+        "item_index": None,
+        "video_id": job.id,
+        "status": BULK_STATUS[job.status],
+        "error": _failure(job),
+        "sequence": job.sequence,
+        "progress": job.progress,
+    }
+
+
+def _failure(job: Job) -> dict[str, Any] | None:
+    if job.status is not JobStatus.FAILED:
+        return None
+    code = "translation_failed" if job.cancelled_at is None else "cancelled"
+    return {"code": code, "message": job.failure_message}
+
+
+def unknown_status(*, video_id: str | None = None, batch_id: str | None = None) -> dict[str, Any]:
+    """As `bulk_status`, for an id that names nothing in the workspace."""
+    return {
+        "batch_id": batch_id,
+        "item_index": None,
+        "video_id": video_id,
+        "status": "not_found",
+        "error": None,
+        "sequence": None,
+        "progress": None,
     }
 
 

@@ -45,7 +45,7 @@ class Created(BaseModel):
 
 
 class Translation(BaseModel):
-    """A translation; the last four fields are ours."""
+    """A translation; the last five fields are ours."""
 
     id: str
     title: str | None
@@ -65,12 +65,32 @@ class Translation(BaseModel):
     progress: int = Field(ge=0, le=100)
     updated_at: float = Field(description="Unix seconds")
     cancelled_at: float | None = Field(description="Unix seconds")
+    estimated_completion_at: float | None = Field(description="Unix seconds; null once it has ended")
 
 
 class Status(Translation):
     """A translation with its result in one word."""
 
     result: Literal["pending", "completed", "error"]
+
+
+class Failure(BaseModel):
+    """Why a job has failed: `cancelled` or `translation_failed`, and its message."""
+
+    code: Literal["cancelled", "translation_failed"]
+    message: str | None
+
+
+class BulkStatus(BaseModel):
+    """One job of many; the last two fields are ours. All but the id is null where it was not found."""
+
+    batch_id: str | None
+    item_index: int | None
+    video_id: str | None
+    status: Literal["queued", "processing", "completed", "failed", "not_found"]
+    error: Failure | None
+    sequence: int | None
+    progress: int | None
 
 
 class Languages(BaseModel):
@@ -193,6 +213,7 @@ class EventData(BaseModel):
     created_at: int = Field(description="Unix seconds, of the job")
     updated_at: float = Field(description="Unix seconds")
     cancelled_at: float | None = Field(description="Unix seconds")
+    estimated_completion_at: float | None = Field(description="Unix seconds; null once it has ended")
 
 
 class EndpointDisabled(BaseModel):

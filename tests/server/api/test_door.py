@@ -14,6 +14,8 @@ GUARDED = [
     ("GET", JOBS),
     ("GET", f"{JOBS}/vt_1"),
     ("GET", f"{JOBS}/languages"),
+    ("GET", f"{JOBS}/statuses"),
+    ("POST", f"{JOBS}/vt_1/cancel"),
     ("GET", ENDPOINTS),
     ("GET", f"{ENDPOINTS}/ep_1"),
     ("DELETE", f"{ENDPOINTS}/ep_1"),

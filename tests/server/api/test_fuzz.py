@@ -135,7 +135,9 @@ def test_random_bytes_as_a_body(ask: Ask, path: str, content: bytes) -> None:
 
 @FUZZ
 @given(
-    path=st.sampled_from([JOBS, ENDPOINTS, EVENTS, "/status", f"{JOBS}/languages", "/v3/webhooks/event-types"]),
+    path=st.sampled_from(
+        [JOBS, ENDPOINTS, EVENTS, "/status", f"{JOBS}/languages", f"{JOBS}/statuses", "/v3/webhooks/event-types"]
+    ),
     query=st.lists(
         st.tuples(
             st.sampled_from(["limit", "token", "after", "event_type", "event-type", "entity-id", "status", "x-y"]),

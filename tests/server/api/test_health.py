@@ -58,6 +58,8 @@ async def test_the_documentation_loads_and_is_true(http: httpx.AsyncClient) -> N
     assert set(described["paths"]) == {
         JOBS,
         f"{JOBS}/languages",
+        f"{JOBS}/statuses",
+        JOBS + "/{video_translation_id}/cancel",
         JOBS + "/{video_translation_id}",
         "/status",
         ENDPOINTS,

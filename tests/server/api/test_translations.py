@@ -73,6 +73,7 @@ async def test_a_new_job_is_pending_with_every_field_there(rig: Rig, http: httpx
         "progress": 0,
         "updated_at": 1_800_000_000.0,
         "cancelled_at": None,
+        "estimated_completion_at": 1_800_000_010.0,
     }
 
 

@@ -71,6 +71,19 @@ async def test_the_newest_job_is_the_one_recorded_last(store: Store) -> None:
     assert await store.newest_job(WORKSPACE) == early.job
 
 
+async def test_many_jobs_are_read_at_once_and_only_the_workspaces_own(store: Store) -> None:
+    changes = [created(f"job_{number}", now=NOW + number) for number in range(5)]
+    await store.record([*changes, created("job_other", workspace=OTHER_WORKSPACE)])
+    moved = advanced(changes[3].job)
+    await store.record([moved])
+    found = await store.jobs_of(WORKSPACE, ["job_3", "job_none", "job_1", "job_other", "job_1", "", "\x00", "[1]"])
+    assert found == {"job_3": moved.job, "job_1": changes[1].job}
+    assert await store.jobs_of(OTHER_WORKSPACE, ["job_3", "job_other"]) == {
+        "job_other": await store.job(OTHER_WORKSPACE, "job_other")
+    }
+    assert await store.jobs_of(WORKSPACE, []) == {}
+
+
 # Due moves
 
 

@@ -16,6 +16,7 @@ from video_translation_server.store.sqlite.health import Rules
 
 LARGE = frozenset({"deliveries", "events", "jobs", "attempts"})
 HOT: dict[str, tuple[str, set[str]]] = {
+    "many jobs": (jobs._MANY, {"sqlite_autoindex_jobs_1"}),
     "candidates": (claims._CANDIDATES, {"deliveries_ready", "deliveries_claimed"}),
     "next due": (claims._NEXT_DUE, {"deliveries_ready"}),
     "heads": (claims._HEADS, {"deliveries_ready"}),

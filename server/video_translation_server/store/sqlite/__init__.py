@@ -137,6 +137,10 @@ class SqliteStore:
         """One job."""
         return await self._read(lambda connection: jobs.get(connection, workspace_id, job_id))
 
+    async def jobs_of(self, workspace_id: str, job_ids: Sequence[str]) -> dict[str, Job]:
+        """The jobs of these ids."""
+        return await self._read(lambda connection: jobs.get_many(connection, workspace_id, job_ids))
+
     async def newest_job(self, workspace_id: str) -> Job | None:
         """The job that was created last."""
         page, _ = await self.jobs(workspace_id, limit=1)

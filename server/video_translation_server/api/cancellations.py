@@ -1,0 +1,27 @@
+"""`POST /v3/video-translations/{id}/cancel`: a caller gives a job up.
+
+What becomes of the job is `lifecycle`'s business; here the race with the simulation is run again until one has won.
+"""
+
+from fastapi import APIRouter, Response
+
+from video_translation_server import lifecycle
+from video_translation_server.api.answers import answer
+from video_translation_server.api.auth import Workspace
+from video_translation_server.api.context import Surroundings
+from video_translation_server.transitions import record
+from video_translation_server.wire.events import job_resource
+from video_translation_server.wire.responses import Answer, Translation
+
+router = APIRouter(prefix="/v3/video-translations", tags=["translations"])
+
+
+@router.post("/{video_translation_id}/cancel", response_model=Answer[Translation])
+async def cancel(video_translation_id: str, workspace: Workspace, context: Surroundings) -> Response:
+    """Give up a pending or running job: it fails, with `cancelled_at`. 409 `conflict` for one that has ended."""
+    while True:
+        job = await context.store.job(workspace, video_translation_id)
+        change = lifecycle.cancel(job, event_id=context.ids("evt"), now=context.clock.now())
+        if await record(context.store, [change]) == [True]:
+            return answer(job_resource(change.job))
+        # The job has moved in between: what it is now decides. It ends, since a job has few moves.
