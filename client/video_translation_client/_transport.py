@@ -9,12 +9,12 @@ import contextlib
 import socket
 import threading
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 import httpx
 
 from video_translation_client._errors import ClientClosedError, ServerUnreachableError
-from video_translation_client._exchange import Answer, Exchange, Lost, Request, Terms
+from video_translation_client._exchange import Answer, Exchange, Lost, Request, Terms, user_agent
 from video_translation_client._operations import Operation, interpret
 from video_translation_client._options import CONNECT_TIMEOUT, Options
 
@@ -192,6 +192,38 @@ class Incoming:
         if found is not None:
             with contextlib.suppress(OSError):  # it ended by itself
                 found.shutdown(socket.SHUT_RDWR)
+
+
+class Forwarder:
+    """POSTs deliveries to one URL of the user's own, the way the service would: no redirects, nothing sent again.
+
+    Args:
+        url: where to.
+        timeout: seconds that the app there may take.
+    """
+
+    def __init__(self, url: str, *, timeout: float) -> None:
+        self.url = url
+        # A proxy that the environment names would not find what listens on this machine.
+        self._client = httpx.Client(timeout=httpx.Timeout(timeout), trust_env=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
+
+    def post(self, body: bytes, headers: Mapping[str, str]) -> int:
+        """Deliver a body; return the status it was answered with.
+
+        Raises:
+            ServerUnreachableError: no answer came.
+        """
+        ours = {"content-type": "application/json", "user-agent": user_agent()}
+        try:
+            return self._client.post(self.url, content=body, headers=ours | dict(headers)).status_code
+        except (httpx.RequestError, httpx.InvalidURL) as error:
+            raise ServerUnreachableError(f"no answer from {self.url} ({reason(error)})") from error
 
 
 def build(client: httpx.Client | httpx.AsyncClient, request: Request, silence: float | None = None) -> httpx.Request:

@@ -33,6 +33,7 @@ from video_translation_client._operations.events import (
     EventPage,
     list_event_types,
     list_events,
+    stream_events,
 )
 from video_translation_client._operations.jobs import (
     cancel_job,
@@ -86,6 +87,7 @@ __all__ = [
     "replay",
     "resend",
     "rotate_secret",
+    "stream_events",
     "test_endpoint",
     "update_endpoint",
     "workspace_secret",

@@ -6,7 +6,7 @@ When the log is read, and what follows from it, is decided elsewhere.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -49,6 +49,16 @@ def list_events(
     query: dict[str, str | int] = {"limit": limit}
     query |= {name: value for name, value in filters.items() if value is not None}
     return Operation("list_events", "GET", _EVENTS, _read_events, query=query, repeatable=True)
+
+
+def stream_events(event_types: Sequence[str] = ()) -> Operation[None]:
+    """Follow the event log as it grows; the answer is a stream of server-sent events and never ends by itself.
+
+    Args:
+        event_types: only these; none means all that need not be asked for by name.
+    """
+    query = {"event_type": ",".join(event_types)} if event_types else {}
+    return Operation("stream_events", "GET", "/v3/events/stream", lambda _: None, query=query)
 
 
 def list_event_types() -> Operation[dict[str, str]]:

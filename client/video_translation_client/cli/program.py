@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import click
 
-from video_translation_client.cli import completion, exits, jobs, verification
+from video_translation_client.cli import completion, exits, jobs, listening, verification
 from video_translation_client.cli.session import Session, shared_options
 
 
@@ -51,7 +51,7 @@ def cli(context: click.Context) -> None:
     context.ensure_object(Session)
 
 
-for command in (jobs.submit, jobs.status, jobs.watch, verification.verify, completion.completion):
+for command in (jobs.submit, jobs.watch, jobs.status, listening.listen, verification.verify, completion.completion):
     cli.add_command(command)
 
 
