@@ -21,12 +21,13 @@ from video_translation_client._metrics import Metrics
 from video_translation_client._models import PENDING, JobSnapshot
 from video_translation_client._operations import create_translation, get_status
 from video_translation_client._polling import CLASSIC_POLL, JOB_POLL, SAFETY_NET, PollPolicy
-from video_translation_client._receiver import DEFAULT_PATH
+from video_translation_client._receiver import DEFAULT_PATH, Receiver
 from video_translation_client._reconcile import Policies
 from video_translation_client._registration import Registration
 from video_translation_client._signature import DEFAULT_TOLERANCE
 from video_translation_client._storage import InboxStorage
 from video_translation_client.integrations import fastapi as fastapi_integration
+from video_translation_client.integrations.asgi import ReceiverApp
 
 
 class VideoTranslationClient:
@@ -129,6 +130,22 @@ class VideoTranslationClient:
         to come again.
         """
         return fastapi_integration.webhook_router(self._engine.receiver, path)
+
+    def webhook_app(self) -> ReceiverApp:
+        """Make an ASGI application that takes this client's deliveries, to mount where you like; any path will do.
+
+        Tell the service of it with `register_webhook(url=...)`.
+        """
+        return ReceiverApp(self._engine.receiver)
+
+    @property
+    def webhook_receiver(self) -> Receiver:
+        """What every receiver of this client is made of: `handle(method, headers, body)` gives a `Reply`.
+
+        For Flask and Django pass it to `webhook_view` of `video_translation_client.integrations.flask` or `.django`;
+        for another framework call it yourself. It does no I/O.
+        """
+        return self._engine.receiver
 
     def on_event(self, callback: EventCallback) -> EventCallback:
         """Call `callback(event)` for each event, once and in order per job. Also a decorator.

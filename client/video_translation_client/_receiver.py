@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
@@ -24,9 +25,14 @@ logger = logging.getLogger("video_translation_client")
 
 DEFAULT_PATH: Final = "/webhooks/video-translation"
 MAX_BODY: Final = 1024 * 1024
+MAX_HEADERS: Final = 32 * 1024
+"""Bytes of all names and values together: far more than a delivery has."""
 STORING_DEADLINE: Final = 8.0
 """Seconds that an answer waits for a durable inbox: less than the service waits for the answer."""
-_ALLOWED: Final = "GET, HEAD, OPTIONS, POST"
+SECRET_DEADLINE: Final = 2.0
+"""Seconds that a delivery waits for its secret: far more than the service's answer takes to come."""
+METHODS: Final = ("GET", "HEAD", "OPTIONS", "POST")
+_ALLOWED: Final = ", ".join(METHODS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +43,11 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
 
+    @property
+    def end_to_end(self) -> dict[str, str]:
+        """The headers without `connection`, which under WSGI is the server's business and forbidden to a view."""
+        return {name: value for name, value in self.headers.items() if name != "connection"}
+
 
 class Receiver:
     """Turns deliveries into events.
@@ -46,6 +57,7 @@ class Receiver:
             for it. What either raises is answered with 500 or 503, so that the service delivers again.
         meter: counts receipts.
         tolerance: seconds by which a signed time may differ from this host's clock.
+        secrets: good for as long as the receiver is, beside those of a registration.
         now: the wall clock, unix seconds.
     """
 
@@ -55,38 +67,60 @@ class Receiver:
         meter: Meter,
         *,
         tolerance: float = DEFAULT_TOLERANCE,
+        secrets: Sequence[str] = (),
         now: Callable[[], float] = time.time,
     ) -> None:
         self._accept = accept
         self._meter = meter
         self._tolerance = tolerance
+        self._standing = tuple(secrets)
         self._now = now
-        self._keyring = Keyring((), tolerance=tolerance)
-        self.expecting = False
-        """A registration is under way: the secret for what comes now is about to be known."""
+        self._changed = threading.Condition()
+        self._expecting = False
+        self._secrets: tuple[str, ...] = ()
+        self._keyring = Keyring(self._standing, tolerance=tolerance)
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """The secrets that may have signed a delivery, newest first."""
-        return self._keyring.secrets
+        """The secrets of the registration, newest first."""
+        return self._secrets
 
     def trust(self, secrets: Sequence[str]) -> None:
-        """Verify with these secrets from now on; with none, every delivery is asked to come back later."""
-        self._keyring = Keyring(secrets, tolerance=self._tolerance)
+        """Verify with these secrets from now on; without any secret a delivery is asked to come back later."""
+        with self._changed:
+            self._secrets = tuple(secrets)
+            self._keyring = Keyring((*self._secrets, *self._standing), tolerance=self._tolerance)
+            self._changed.notify_all()
+
+    @property
+    def expecting(self) -> bool:
+        """Whether a registration is under way: the secret for what comes now is about to be known."""
+        return self._expecting
+
+    @expecting.setter
+    def expecting(self, value: bool) -> None:
+        with self._changed:
+            self._expecting = value
+            self._changed.notify_all()
 
     @property
     def should_wait(self) -> bool:
         """Whether a delivery had better wait a moment than be sent away, to come again seconds later."""
-        return self.expecting and not self._keyring
+        return self._expecting and not self._secrets
 
     def handle(self, method: str, headers: Mapping[str, str], body: bytes) -> Reply:
-        """Answer one request; never raises. With a durable inbox it blocks until the event is stored.
+        """Answer one request; never raises.
+
+        It may block: while a registration is under way, for 2 s at most, and with a durable inbox until the event
+        is stored, for 8 s at most. Callbacks run elsewhere, after the answer.
 
         Args:
             method: HTTP method.
             headers: names in any case.
             body: the raw bytes, exactly as they came.
         """
+        with self._changed:
+            self._changed.wait_for(lambda: not self.should_wait, SECRET_DEADLINE)
         reply = self.take(method, headers, body)
         if isinstance(reply, Reply):
             return reply
@@ -97,6 +131,8 @@ class Receiver:
 
     def take(self, method: str, headers: Mapping[str, str], body: bytes) -> Reply | Future[Reply]:
         """Answer one request like `handle`, never blocking: an answer that waits for the inbox comes as a future."""
+        if _size(headers) > MAX_HEADERS:
+            return self.head_too_large()
         if method == "POST":
             return self._post(headers, body)
         if method == "OPTIONS":
@@ -104,6 +140,12 @@ class Receiver:
         if method in ("GET", "HEAD"):
             return Reply(200, {"content-type": "text/plain"}, b"" if method == "HEAD" else b"ready for webhooks\n")
         return _refusal(405, "method_not_allowed", "deliveries are POSTed", {"allow": _ALLOWED})
+
+    def head_too_large(self) -> Reply:
+        """Answer a request whose headers passed `MAX_HEADERS`."""
+        self._meter.count("pushes_refused")
+        what = f"the headers of a delivery have at most {MAX_HEADERS} bytes"
+        return _refusal(431, "headers_too_large", what, {"connection": "close"})
 
     def too_large(self) -> Reply:
         """Answer a request whose body passed `MAX_BODY` before it was read to its end."""
@@ -151,6 +193,13 @@ class Receiver:
         self._meter.count("pushes_refused")
         logger.warning("a delivery was refused with %d: %s", status, error)
         return _refusal(status, error.reason, str(error))
+
+
+def _size(headers: Mapping[str, str]) -> int:
+    try:
+        return sum(len(name) + len(value) for name, value in headers.items())
+    except (AttributeError, TypeError):
+        return 0  # no headers at all, or some that are no text: what is wrong with them is said by the verification
 
 
 def _parse(body: bytes, signed_id: str | None) -> Event:

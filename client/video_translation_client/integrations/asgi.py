@@ -6,14 +6,12 @@ It reads the raw body up to the limit and writes the reply; verification and par
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from concurrent.futures import Future
 from typing import Any, Final
 
-from video_translation_client._receiver import MAX_BODY, STORING_DEADLINE, Receiver, Reply
+from video_translation_client._receiver import MAX_BODY, SECRET_DEADLINE, STORING_DEADLINE, Receiver, Reply
 
-# Together two seconds: far more than an answer of the service takes, far less than its own deadline.
-_PATIENCE: Final = 200
 _GLANCE: Final = 0.01
 
 Scope = MutableMapping[str, Any]
@@ -56,11 +54,16 @@ async def answer(receiver: Receiver, scope: Scope, receive: Receive) -> Reply | 
         if len(body) > MAX_BODY:
             return receiver.too_large()
         more = message.get("more_body", False)
-    for _ in range(_PATIENCE):
+    return await judge(receiver, scope["method"], headers, bytes(body))
+
+
+async def judge(receiver: Receiver, method: str, headers: Mapping[str, str], body: bytes) -> Reply:
+    """Let the receiver answer a request that was read, as `Receiver.handle` does, without blocking the loop."""
+    for _ in range(int(SECRET_DEADLINE / _GLANCE)):
         if not receiver.should_wait:
             break
         await asyncio.sleep(_GLANCE)
-    reply = receiver.take(scope["method"], headers, bytes(body))
+    reply = receiver.take(method, headers, body)
     return reply if isinstance(reply, Reply) else await _once_stored(receiver, reply)
 
 

@@ -1,0 +1,30 @@
+"""The guides show what runs: each Python block stands in the example beside it, which a test of its own starts."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+GUIDES = ROOT / "docs" / "guides"
+FRAMEWORKS = {"fastapi": "fastapi", "asgi-starlette": "asgi", "flask": "flask", "django": "django"}
+
+
+@pytest.mark.parametrize("guide", FRAMEWORKS)
+def test_the_code_of_a_framework_guide_is_the_examples(guide: str) -> None:
+    page = (GUIDES / f"{guide}.md").read_text("utf-8")
+    example = (ROOT / "examples" / f"{FRAMEWORKS[guide]}_app.py").read_text("utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    assert blocks
+    for block in blocks:
+        assert block in example
+    assert f"-m examples.{FRAMEWORKS[guide]}_app" in page
+
+
+def test_the_index_names_the_guides_and_links_lead_somewhere() -> None:
+    assert {f"{guide}.md" for guide in FRAMEWORKS} <= set(
+        re.findall(r"\]\(([a-z-]+\.md)\)", (GUIDES / "README.md").read_text("utf-8"))
+    )
+    for page in GUIDES.glob("*.md"):
+        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text("utf-8")):
+            assert target.startswith("http") or (page.parent / target).exists(), (page.name, target)
