@@ -2,6 +2,9 @@
 
 import logging
 
+from video_translation_client._async_client import AsyncVideoTranslationClient
+from video_translation_client._async_handle import AsyncJob
+from video_translation_client._async_registration import AsyncRegistration
 from video_translation_client._client import VideoTranslationClient
 from video_translation_client._dispatcher import EventCallback, RetryLater
 from video_translation_client._errors import (
@@ -30,6 +33,7 @@ from video_translation_client._handle import Job
 from video_translation_client._metrics import Durations, Metrics, Responses
 from video_translation_client._models import Event, JobSnapshot
 from video_translation_client._polling import CLASSIC_POLL, JOB_POLL, SAFETY_NET, PollPolicy
+from video_translation_client._raw import RawResponse
 from video_translation_client._registration import Registration
 from video_translation_client._storage import InboxState, InboxStorage
 
@@ -37,6 +41,9 @@ __version__ = "0.1.0"
 
 __all__ = [  # noqa: RUF022 - plainly sorted
     "APIError",
+    "AsyncJob",
+    "AsyncRegistration",
+    "AsyncVideoTranslationClient",
     "AuthenticationError",
     "CLASSIC_POLL",
     "ClientClosedError",
@@ -61,6 +68,7 @@ __all__ = [  # noqa: RUF022 - plainly sorted
     "PermissionDeniedError",
     "PollPolicy",
     "RateLimitError",
+    "RawResponse",
     "Registration",
     "Responses",
     "RetryLater",

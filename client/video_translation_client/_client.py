@@ -1,108 +1,45 @@
 """The blocking client: one-line doors to the parts that the engine has wired.
 
-What a call sends is in `_operations`, how pushes come in is in `_registrar`, how jobs are followed without
-them is in `_reconcile`.
+What a call sends, and what becomes of its answer, is in `_calls`; what both clients share is in `_base_client`.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import Any, Self
-
-from fastapi import APIRouter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Self, TypeVar
 
 from video_translation_client._asking import ask_until_it_ends, drive
+from video_translation_client._base_client import BaseClient
+from video_translation_client._calls import Call
 from video_translation_client._dispatcher import EventCallback
-from video_translation_client._engine import DEFAULT_BASE_URL, Engine, Settings, from_environment
+from video_translation_client._exchange import Answer
 from video_translation_client._handle import Job
-from video_translation_client._metrics import Metrics
-from video_translation_client._models import PENDING, JobSnapshot
-from video_translation_client._operations import create_translation, get_status
-from video_translation_client._polling import CLASSIC_POLL, JOB_POLL, SAFETY_NET, PollPolicy
-from video_translation_client._receiver import DEFAULT_PATH, Receiver
-from video_translation_client._reconcile import Policies
+from video_translation_client._models import Event, JobSnapshot
+from video_translation_client._operations import Operation
+from video_translation_client._options import Options
+from video_translation_client._paging import walk
+from video_translation_client._polling import CLASSIC_POLL, PollPolicy
+from video_translation_client._raw import RawCalls
 from video_translation_client._registration import Registration
-from video_translation_client._signature import DEFAULT_TOLERANCE
-from video_translation_client._storage import InboxStorage
-from video_translation_client.integrations import fastapi as fastapi_integration
-from video_translation_client.integrations.asgi import ReceiverApp
+from video_translation_client._transport import HttpClient
+
+SaidT = TypeVar("SaidT")
+MadeT = TypeVar("MadeT")
 
 
-class VideoTranslationClient:
+class VideoTranslationClient(BaseClient[HttpClient]):
     """A client of a video-translation service. Cheap to make: no network, no thread before it is needed.
 
-    Use it as a context manager, or call `close()`. Every method may be called from any thread.
-
-    Args:
-        base_url: of the service. None: `VIDEO_TRANSLATION_BASE_URL`, then `HEYGEN_API_BASE`, then
-            http://localhost:8000.
-        api_key: None: `VIDEO_TRANSLATION_API_KEY`, then `HEYGEN_API_KEY`, then no key.
-        webhook_host: the interface that the receiver binds. With every interface (0.0.0.0) say `public_url`.
-        webhook_port: 0 takes a free one.
-        public_url: what the service is told to deliver to, instead of the bound address.
-        timeout: seconds that any single request may take to connect, send or answer.
-        max_retries: how often a read that met no server is repeated.
-        ttl_seconds: the service forgets the webhook endpoint after so long without renewal, which happens by
-            itself; None means never.
-        signature_tolerance: seconds by which a delivery's signed time may differ from this host's clock.
-        poll: how often a job is asked for while nothing is registered for pushes.
-        safety_net: how often the event log is read behind the pushes, once for all jobs.
-        inbox: where events are stored until a callback has handled them: a file's path, or an `InboxStorage` of
-            your own. None: in memory.
-
-    Raises:
-        ValueError: an argument makes no sense; the message says which.
-        InboxError: the inbox cannot be opened.
+    Use it as a context manager, or call `close()`. Every method may be called from any thread. The arguments
+    are described at `__init__`.
     """
-
-    def __init__(
-        self,
-        base_url: str | None = None,
-        *,
-        api_key: str | None = None,
-        webhook_host: str = "localhost",
-        webhook_port: int = 0,
-        public_url: str | None = None,
-        timeout: float = 10.0,
-        max_retries: int = 2,
-        ttl_seconds: int | None = 3600,
-        signature_tolerance: float = DEFAULT_TOLERANCE,
-        poll: PollPolicy = JOB_POLL,
-        safety_net: PollPolicy = SAFETY_NET,
-        inbox: str | Path | InboxStorage | None = None,
-    ) -> None:
-        where = from_environment(base_url, "VIDEO_TRANSLATION_BASE_URL", "HEYGEN_API_BASE") or DEFAULT_BASE_URL
-        self._engine = Engine(
-            Settings(
-                base_urls=(where,),
-                api_key=from_environment(api_key, "VIDEO_TRANSLATION_API_KEY", "HEYGEN_API_KEY"),
-                webhook_host=webhook_host,
-                webhook_port=webhook_port,
-                public_url=public_url,
-                timeout=timeout,
-                max_retries=max_retries,
-                ttl_seconds=ttl_seconds,
-                tolerance=signature_tolerance,
-                policies=Policies(job=poll, net=safety_net),
-                inbox=inbox,
-            )
-        )
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def __repr__(self) -> str:
-        return f"<VideoTranslationClient {self.base_url}>"
-
-    @property
-    def base_url(self) -> str:
-        """The service's URL."""
-        return self._engine.transport.base_url
 
     def register_webhook(self, callback: EventCallback | None = None, url: str | None = None) -> Registration:
         """Have every transition of every job pushed here, from now on.
@@ -123,47 +60,24 @@ class VideoTranslationClient:
         """
         return self._engine.registrar.register(callback, url)
 
-    def webhook_router(self, path: str = DEFAULT_PATH) -> APIRouter:
-        """Make a FastAPI router that takes this client's deliveries in a service that you run.
-
-        Tell the service of it with `register_webhook(url=...)`. A delivery that comes before that is asked
-        to come again.
-        """
-        return fastapi_integration.webhook_router(self._engine.receiver, path)
-
-    def webhook_app(self) -> ReceiverApp:
-        """Make an ASGI application that takes this client's deliveries, to mount where you like; any path will do.
-
-        Tell the service of it with `register_webhook(url=...)`.
-        """
-        return ReceiverApp(self._engine.receiver)
-
-    @property
-    def webhook_receiver(self) -> Receiver:
-        """What every receiver of this client is made of: `handle(method, headers, body)` gives a `Reply`.
-
-        For Flask and Django pass it to `webhook_view` of `video_translation_client.integrations.flask` or `.django`;
-        for another framework call it yourself. It does no I/O.
-        """
-        return self._engine.receiver
-
-    def on_event(self, callback: EventCallback) -> EventCallback:
-        """Call `callback(event)` for each event, once and in order per job. Also a decorator.
-
-        Callbacks run one after the other on one thread of this client; what they raise is logged. Events
-        come once `register_webhook()` was called.
-        """
-        self._engine.dispatcher.add(callback)
-        return callback
-
     def translate(
-        self, video: str | Mapping[str, Any], output_languages: Sequence[str] | str, **options: Any
+        self,
+        video: str | Mapping[str, Any],
+        output_languages: Sequence[str] | str,
+        *,
+        timeout: float | None = None,
+        idempotency_key: str | None = None,
+        **options: Any,
     ) -> list[Job]:
         """Start one translation per language.
+
+        A request that is repeated (`max_retries`) makes no second job: every try carries the same key.
 
         Args:
             video: a URL, or the API's own form, for example `{"type": "asset_id", "asset_id": "..."}`.
             output_languages: names as the service lists them, for example `["Spanish (Spain)", "French"]`.
+            timeout: seconds that one try may take, instead of the client's.
+            idempotency_key: of your own, so that a program that starts over makes no second job either.
             options: further fields of the request, for example `title="Demo"`.
 
         Raises:
@@ -171,37 +85,58 @@ class VideoTranslationClient:
             APIError: the service refused for another reason.
             ServerUnreachableError: the service gave no answer; whether the jobs were made is not known.
         """
-        languages = [output_languages] if isinstance(output_languages, str) else output_languages
-        engine = self._engine
-        era = engine.reconciler.era
-        ids = engine.transport.send(create_translation(video, languages, options))
-        jobs = [engine.registry.attach(job_id, JobSnapshot(job_id, PENDING, PENDING)) for job_id in ids]
-        for job in jobs:
-            engine.reconciler.watch(job.id, era=era)
-        return jobs
+        call = self._calls.translate(
+            video, output_languages, timeout=timeout, idempotency_key=idempotency_key, **options
+        )
+        return self._run(call)
 
     def job(self, job_id: str) -> Job:
         """Return the handle of a job by its id, for example after a restart."""
-        registry = self._engine.registry
-        followed = registry.get(job_id)
-        if followed is not None:
-            return followed
-        job = registry.attach(job_id)
-        if not job.done():
-            self._engine.reconciler.look(job_id)
-        return job
+        return self._calls.job(job_id)
 
-    def get_status(self, job_id: str | None = None) -> JobSnapshot:
+    def get_job(self, job_id: str, *, timeout: float | None = None) -> JobSnapshot:
+        """Read one job.
+
+        Args:
+            job_id: the job.
+            timeout: seconds that one try may take, instead of the client's.
+
+        Raises:
+            NotFoundError: there is no such job.
+            APIError: the service refused for another reason.
+            ServerUnreachableError: the service gave no answer.
+        """
+        return self._run(self._calls.get_job(job_id, timeout=timeout))
+
+    def get_status(self, job_id: str | None = None, *, timeout: float | None = None) -> JobSnapshot:
         """Ask `/status` for a job, or for the newest one; `.result` is pending, completed or error.
+
+        Args:
+            job_id: the job; None takes the newest.
+            timeout: seconds that one try may take, instead of the client's.
 
         Raises:
             NotFoundError: there is no such job, or none at all.
             APIError: the service refused for another reason.
             ServerUnreachableError: the service gave no answer.
         """
-        snapshot = self._engine.transport.send(get_status(job_id))
-        self._engine.intake.glance(snapshot)
-        return snapshot
+        return self._run(self._calls.get_status(job_id, timeout=timeout))
+
+    def get_statuses(self, job_ids: Iterable[str], *, timeout: float | None = None) -> dict[str, JobSnapshot]:
+        """Ask for many statuses with one request per 100 jobs; unknown jobs are left out.
+
+        The answer knows little more than the status: read a completed job's `video_url` with `get_job`.
+
+        Args:
+            job_ids: the jobs.
+            timeout: seconds that one try may take, instead of the client's.
+
+        Raises:
+            APIError: the service refused.
+            ServerUnreachableError: the service gave no answer.
+        """
+        listings = self._calls.get_statuses(job_ids, timeout=timeout)
+        return {job.id: job for listing in listings for job in walk(listing, self._send)}
 
     def poll_status(
         self,
@@ -229,11 +164,73 @@ class VideoTranslationClient:
             APIError: the service refused the question, and would again.
         """
         asking = ask_until_it_ends(job_id, policy, timeout=timeout, clock=clock)
-        return drive(asking, self._engine.ask, sleep)
+        return drive(asking, lambda question: self._run(self._calls.ask(question)), sleep)
 
-    def metrics(self) -> Metrics:
-        """Return what this client has sent and received so far."""
-        return self._engine.meter.snapshot()
+    def list_jobs(self, status: str | None = None, *, timeout: float | None = None) -> Iterator[JobSnapshot]:
+        """Iterate over the workspace's jobs, newest first; pages are read as they are needed.
+
+        Args:
+            status: only jobs with it: `pending`, `running`, `completed` or `failed`.
+            timeout: seconds that one try of a request may take, instead of the client's.
+
+        Raises:
+            APIError: the service refused; also in the middle of the iteration.
+            ServerUnreachableError: the service gave no answer; as above.
+        """
+        return walk(self._calls.list_jobs(status, timeout=timeout), self._send)
+
+    def cancel(self, job_id: str, *, timeout: float | None = None) -> JobSnapshot:
+        """Cancel a job, and return it as it is then: failed, with `cancelled_at`.
+
+        Args:
+            job_id: the job.
+            timeout: seconds that one try may take, instead of the client's.
+
+        Raises:
+            ConflictError: it has ended already.
+            NotFoundError: there is no such job, or the service cannot cancel.
+            APIError: the service refused for another reason.
+            ServerUnreachableError: the service gave no answer.
+        """
+        return self._run(self._calls.cancel(job_id, timeout=timeout))
+
+    def languages(self, *, timeout: float | None = None) -> list[str]:
+        """Return the names that `output_languages` takes; `timeout`: seconds that one try may take.
+
+        Raises:
+            APIError: the service refused.
+            ServerUnreachableError: the service gave no answer.
+        """
+        return self._run(self._calls.languages(timeout=timeout))
+
+    def list_events(
+        self,
+        after: str | None = None,
+        *,
+        job_id: str | None = None,
+        event_type: str | None = None,
+        timeout: float | None = None,
+    ) -> Iterator[Event]:
+        """Iterate over the event log; pages are read as they are needed.
+
+        Args:
+            after: an event id or a cursor: read forward from just behind it. None: back from the newest.
+            job_id: only this job's events.
+            event_type: only events of this type.
+            timeout: seconds that one try of a request may take, instead of the client's.
+
+        Raises:
+            GoneError: the log no longer goes back to `after`.
+            APIError: the service refused; also in the middle of the iteration.
+            ServerUnreachableError: the service gave no answer; as above.
+        """
+        listing = self._calls.list_events(after, job_id=job_id, event_type=event_type, timeout=timeout)
+        return walk(listing, self._send)
+
+    @property
+    def with_raw_response(self) -> RawCalls:
+        """The same calls, each handing back status, headers and request id beside its result."""
+        return RawCalls(self._calls, self._exchange)
 
     def close(self, timeout: float = 5.0) -> None:
         """Delete the endpoint, stop the receiver, run the callbacks that are queued, close the connections.
@@ -245,3 +242,13 @@ class VideoTranslationClient:
             timeout: seconds that queued callbacks may take.
         """
         self._engine.close(timeout)
+
+    def _run(self, call: Call[Any, MadeT]) -> MadeT:
+        return call.read(self._exchange(call))
+
+    def _exchange(self, call: Call[Any, Any]) -> Answer:
+        return self._engine.transport.exchange(call.operation, call.options.over(self._options))
+
+    def _send(self, operation: Operation[SaidT], options: Options | None = None) -> SaidT:
+        said = self._options if options is None else options.over(self._options)
+        return self._engine.transport.send(operation, options=said)

@@ -64,6 +64,7 @@ class Settings:
     default_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     rate_limit: float | None = None
     http_client: HttpClient | None = None
+    webhook_secret: str | None = field(default=None, repr=False)
 
 
 def from_environment(value: str | None, *names: str, environ: Mapping[str, str] | None = None) -> str | None:
@@ -88,6 +89,8 @@ class Engine:
             self.registry, self._inbox, self.meter, keeper=self._keeper, afterwards=self.dispatcher.afterwards
         )
         self.receiver = Receiver(self.intake.push, self.meter, tolerance=settings.tolerance)
+        if settings.webhook_secret is not None:
+            self.receiver.trust((settings.webhook_secret,))
         self._upkeep = Upkeep()
         self.reconciler = self._make_reconciler(settings)
         self.registrar = self._make_registrar(settings)
