@@ -12,7 +12,7 @@ import structlog
 from fastapi import FastAPI
 
 from video_translation_server import lifecycle
-from video_translation_server.api import Context, create_api
+from video_translation_server.api import Context, Tail, create_api
 from video_translation_server.clock import Clock, SystemClock
 from video_translation_server.delivery.attempt import Attempter
 from video_translation_server.delivery.worker import Worker
@@ -38,10 +38,11 @@ RESTART_PAUSE = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """A running server without its listening socket."""
+    """A running server without its listening socket; `stopping` ends the requests that go on for long."""
 
     api: FastAPI
     store: Store
+    stopping: asyncio.Event
 
 
 @asynccontextmanager
@@ -77,6 +78,8 @@ async def running(
         loops.start("delivery", _worker(settings, store, sender, clock, probe).run)
         loops.start("upkeep", _upkeep(settings, store, clock).run)
         loops.start("sweeping", Sweeping(store, clock, interval=settings.poll_interval).run)
+        tail = Tail(store, limit=settings.stream_limit, interval=settings.poll_interval)
+        loops.start("streams", tail.run)
         context = Context(
             store=store,
             clock=clock,
@@ -85,10 +88,13 @@ async def running(
             check_target=partial(check_url, policy=policy),
             new_secret=new_secret,
             is_ready=loops.are_running,
+            tail=tail,
+            stream_heartbeat=settings.stream_heartbeat,
+            stream_stall=settings.stream_stall,
             key_digests=frozenset(hashlib.sha256(key.encode()).digest() for key in settings.api_keys),
             max_request_bytes=settings.max_request_bytes,
         )
-        yield Application(create_api(context), store)
+        yield Application(create_api(context), store, context.stopping)
 
 
 def _mover(settings: Settings, store: Store, clock: Clock, ids: Ids) -> Mover:

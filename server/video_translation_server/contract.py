@@ -15,7 +15,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from video_translation_server import lifecycle, logs
-from video_translation_server.api import Context, create_api
+from video_translation_server.api import Context, Tail, create_api
 from video_translation_server.clock import ManualClock
 from video_translation_server.model import DEFAULT_WORKSPACE
 from video_translation_server.simulation.planner import Planner
@@ -77,6 +77,7 @@ async def _generate() -> dict[str, bytes]:
             check_target=lambda _: None,
             new_secret=lambda: SECRET,
             is_ready=lambda: True,
+            tail=Tail(store),
         )
         api = create_api(context)
         try:

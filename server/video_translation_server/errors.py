@@ -1,4 +1,4 @@
-"""The server's own exceptions: callers' mistakes and lost races, in five families.
+"""The server's own exceptions: callers' mistakes and lost races, in families.
 
 `api` maps each family to the wire's error envelope in one table; expected outcomes of sending are
 values in `model`, not exceptions.
@@ -38,6 +38,16 @@ class GoneError(ServerError):
     """What was asked for was kept once, and is no longer."""
 
     code = "cursor_expired"
+
+
+class BusyError(ServerError):
+    """The server has as much to do as it may; `retry_after` says in how many seconds to try again."""
+
+    code = "rate_limit_exceeded"
+
+    def __init__(self, message: str, *, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class ConflictError(ServerError):

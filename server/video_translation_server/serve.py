@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import structlog
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from video_translation_server.app import running
 from video_translation_server.probe import Probe, unobserved
@@ -21,20 +22,33 @@ BACKLOG = 2048
 """Connections that may wait to be accepted; the same as uvicorn's own."""
 
 
+class _Connection(HttpToolsProtocol):
+    """uvicorn's connection, which tells requests how to drop it: a reader that stalls never takes its last bytes."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.app_state = self.app_state | {"drop": transport.abort}
+
+
 class _Server(uvicorn.Server):
     """uvicorn that says when it answers, and leaves signals to us.
 
     Its own handling of them would end the process before our loops have stopped.
     """
 
-    def __init__(self, config: uvicorn.Config, url: str) -> None:
+    def __init__(self, config: uvicorn.Config, url: str, stopping: asyncio.Event) -> None:
         super().__init__(config)
         self._url = url
+        self._stopping = stopping
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         print(f"Listening on {self._url}", flush=True)  # noqa: T201  (the one line that scripts read)
         log.info("listening", url=self._url)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._stopping.set()
+        await super().shutdown(sockets)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -80,11 +94,12 @@ async def serve(settings: Settings, listening: socket.socket, *, probe: Probe = 
             log_level="warning",
             access_log=False,
             lifespan="off",
+            http=_Connection,
             ws="none",
             timeout_graceful_shutdown=max(1, round(settings.stop_timeout)),
         )
         logging.getLogger("uvicorn.error").addFilter(_is_no_cancellation)
-        server = _Server(config, url_of(listening, settings.host))
+        server = _Server(config, url_of(listening, settings.host), application.stopping)
         _stop_on_signals(server)
         await server.serve(sockets=[listening])
     log.info("stopped")

@@ -93,6 +93,10 @@ class Settings(BaseModel):
     keep_bodies: Seconds = Field(7 * 86400, description="Seconds that receivers' answers are kept in the attempt log.")
     stop_timeout: Seconds = Field(1.0, description="Seconds that requests under way get when the server stops.")
 
+    stream_limit: int = Field(1000, ge=1, le=100_000, description="Event streams that may be open at once.")
+    stream_heartbeat: Seconds = Field(15, description="Seconds without an event after which a stream gets a comment.")
+    stream_stall: Seconds = Field(10, description="Seconds after which a stream whose reader takes nothing is cut.")
+
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level that is logged.")
     log_format: Literal["text", "json"] = Field("text", description="Lines for people or for machines.")
     log_file: Path | None = Field(None, description="Write the log to this file too.")

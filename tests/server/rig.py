@@ -154,6 +154,7 @@ class Rig:
     store: Store
     http: httpx.AsyncClient
     logs: list[Any]
+    application: app.Application
     _posts_before: int = field(default=0)
 
     def lines(self, event: str) -> list[Any]:
@@ -226,4 +227,4 @@ async def serving(
             async with httpx.AsyncClient(
                 transport=transport, base_url="http://localhost", headers=headers, trust_env=False
             ) as http:
-                yield Rig(given, clock, sender, application.store, http, logs, posts_before)
+                yield Rig(given, clock, sender, application.store, http, logs, application, posts_before)

@@ -14,14 +14,16 @@ from video_translation_server.api import (
     health,
     status,
     statuses,
+    stream,
     translations,
 )
 from video_translation_server.api.context import Context
 from video_translation_server.api.door import Door
 from video_translation_server.api.errors import install_error_handlers
+from video_translation_server.api.tail import Tail
 from video_translation_server.wire.responses import ErrorAnswer
 
-__all__ = ["Context", "create_api"]
+__all__ = ["Context", "Tail", "create_api"]
 
 
 def create_api(context: Context) -> FastAPI:
@@ -37,7 +39,7 @@ def create_api(context: Context) -> FastAPI:
     )
     api.state.context = context
     # `statuses` comes first: to `translations` its path would be a job's id.
-    for module in (statuses, translations, cancellations, status, endpoints, events, deliveries, health):
+    for module in (statuses, translations, cancellations, status, endpoints, events, stream, deliveries, health):
         api.include_router(module.router)
     install_error_handlers(api)
     api.add_middleware(Door, keyless=not context.key_digests, max_request_bytes=context.max_request_bytes)

@@ -1,11 +1,13 @@
 """What the API works with, given by `app`: the store, time, ids, and ports to what it must drive elsewhere."""
 
+import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Protocol, cast
 
 from fastapi import Depends, Request
 
+from video_translation_server.api.tail import Tail
 from video_translation_server.clock import Clock
 from video_translation_server.ids import Ids
 from video_translation_server.model import Plan
@@ -29,6 +31,10 @@ class Context:
         check_target: Raises InvalidError for a webhook URL that may not be called.
         key_digests: SHA-256 of each key that is accepted; empty accepts any key, and none.
         is_ready: True while every loop of the server runs.
+        tail: Follows the log for the event streams; it must be run.
+        stopping: Set when the server stops: what goes on for long shall end.
+        stream_heartbeat: Seconds without an event after which a stream gets a comment.
+        stream_stall: Seconds after which a stream that takes nothing is cut.
     """
 
     store: Store
@@ -38,8 +44,12 @@ class Context:
     check_target: Callable[[str], None]
     new_secret: Callable[[], str]
     is_ready: Callable[[], bool]
+    tail: Tail
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
     key_digests: frozenset[bytes] = frozenset()
     max_request_bytes: int = 1024 * 1024
+    stream_heartbeat: float = 15.0
+    stream_stall: float = 10.0
 
 
 def _context(request: Request) -> Context:

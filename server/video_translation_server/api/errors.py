@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 
 from video_translation_server.api.answers import JSON, error_body
 from video_translation_server.errors import (
+    BusyError,
     ConflictError,
     GoneError,
     InvalidError,
@@ -27,6 +28,7 @@ STATUS: Mapping[type[ServerError], int] = {
     NotFoundError: 404,
     ConflictError: 409,
     GoneError: 410,
+    BusyError: 429,
 }
 
 # What the framework itself raises: unknown paths and methods, unreadable bodies. None: its own words.
@@ -52,7 +54,10 @@ def install_error_handlers(api: FastAPI) -> None:
 async def _server_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, ServerError)  # noqa: S101  (Starlette's signature is wider than its use)
     status = next(status for kind, status in STATUS.items() if isinstance(error, kind))
-    return _response(status, error.code, error.message, error.param)
+    response = _response(status, error.code, error.message, error.param)
+    if isinstance(error, BusyError):
+        response.headers["Retry-After"] = str(error.retry_after)
+    return response
 
 
 async def _store_error(_: Request, error: Exception) -> Response:

@@ -33,16 +33,14 @@ async def list_(
     video_translate_id: Annotated[str | None, Query(max_length=255, description="A job id")] = None,
 ) -> Response:
     """Newest first; with `after`, from just behind that point in log order."""
-    if event_type is not None and event_type not in EVENT_TYPES:
-        raise InvalidError(f"unknown event type {event_type!r}", param="event_type")
-    if entity_id is not None and video_translate_id not in (None, entity_id):
-        raise InvalidError("entity_id and video_translate_id name different jobs; give one of them", param="entity_id")
-    wanted = EventFilter(type=event_type, job_id=video_translate_id or entity_id)
+    wanted = EventFilter(
+        type=None if event_type is None else known_type(event_type), job_id=job_filter(entity_id, video_translate_id)
+    )
     if after is None:
         return await _history(context, workspace, limit, token, wanted)
     if token is not None:
         raise InvalidError("`after` and `token` exclude each other; read on with `after=<cursor>`", param="token")
-    position = await _position(context, workspace, after)
+    position = await position_of(context, workspace, after, param="after")
     # One more than asked for tells whether there is another page.
     events, read_to = await context.store.events_after(workspace, position, limit=limit + 1, wanted=wanted)
     more = len(events) > limit
@@ -62,23 +60,51 @@ def _bodies(events: Sequence[Event]) -> list[msgspec.Raw]:
     return [msgspec.Raw(event.body) for event in events]
 
 
-async def _position(context: Context, workspace: str, after: str) -> int:
+def known_type(name: str) -> str:
+    """The type that a filter names.
+
+    Raises:
+        InvalidError: There is none of that name.
+    """
+    if name not in EVENT_TYPES:
+        raise InvalidError(f"unknown event type {name!r}; GET /v3/webhooks/event-types lists them", param="event_type")
+    return name
+
+
+def job_filter(entity_id: str | None, video_translate_id: str | None) -> str | None:
+    """The job that the two parameters name, if any.
+
+    Raises:
+        InvalidError: They name two.
+    """
+    if entity_id is not None and video_translate_id not in (None, entity_id):
+        raise InvalidError("entity_id and video_translate_id name different jobs; give one of them", param="entity_id")
+    return video_translate_id or entity_id
+
+
+async def position_of(context: Context, workspace: str, after: str, *, param: str) -> int:
+    """The log position that an event id or a cursor names.
+
+    Raises:
+        InvalidError: It names nothing in this log.
+        GoneError: The log no longer goes back to it.
+    """
     number = after.removeprefix(CURSOR)
     if after.startswith(CURSOR) and number.isascii() and number.isdigit() and len(number) < 19:  # noqa: PLR2004  (SQLite's integers end there)
-        return await _known_position(context, int(number))
+        return await _known_position(context, int(number), param)
     try:
         return await context.store.event_position(workspace, after)
     except NotFoundError:
-        raise InvalidError(f"no event or cursor {after!r} in this log", param="after") from None
+        raise InvalidError(f"no event or cursor {after!r} in this log", param=param) from None
 
 
-async def _known_position(context: Context, position: int) -> int:
+async def _known_position(context: Context, position: int, param: str) -> int:
     if position > await context.store.last_position():
-        raise InvalidError("this cursor is ahead of the log: it is of another server", param="after")
+        raise InvalidError("this cursor is ahead of the log: it is of another server", param=param)
     oldest = await context.store.first_position() - 1
     if position < oldest:
         raise GoneError(
-            f"the log no longer goes back to this cursor; the oldest is {encode_cursor(oldest)}", param="after"
+            f"the log no longer goes back to this cursor; the oldest is {encode_cursor(oldest)}", param=param
         )
     return position
 

@@ -162,9 +162,12 @@ class Store(Protocol):
         ...
 
     async def events_after(
-        self, workspace_id: str, position: int, *, limit: int, wanted: EventFilter
+        self, workspace_id: str | None, position: int, *, limit: int, wanted: EventFilter
     ) -> tuple[list[Event], int]:
-        """Events behind a log position in log order, and the position up to which the log was read."""
+        """Events behind a log position in log order, and the position up to which the log was read.
+
+        Without a workspace, those of all of them.
+        """
         ...
 
     async def events_before(

@@ -57,6 +57,7 @@ async def test_the_documentation_loads_and_is_true(http: httpx.AsyncClient) -> N
     validate(described)
     assert set(described["paths"]) == {
         JOBS,
+        "/v3/events/stream",
         f"{JOBS}/languages",
         f"{JOBS}/statuses",
         JOBS + "/{video_translation_id}/cancel",

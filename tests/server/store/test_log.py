@@ -54,6 +54,15 @@ async def write_strangers(store: Store, stop: asyncio.Event) -> None:
             await store.record([created(f"job_never_{number}"), created("job_taken")])
 
 
+async def test_without_a_workspace_the_log_of_all_is_read(store: Store) -> None:
+    await store.record([created("job_a"), created("job_b", workspace=OTHER_WORKSPACE), created("job_c")])
+    both, read_to = await store.events_after(None, 0, limit=2, wanted=ALL)
+    rest, end = await store.events_after(None, read_to, limit=2, wanted=ALL)
+    assert [event.id for event in both + rest] == ["evt_job_a_1", "evt_job_b_1", "evt_job_c_1"]
+    assert [event.workspace_id for event in both] == [WORKSPACE, OTHER_WORKSPACE]
+    assert (read_to, end) == (both[-1].position, rest[-1].position)
+
+
 @pytest.mark.parametrize("limit", [1, 7, 1000])
 async def test_a_tailing_reader_misses_nothing_while_many_write(store: Store, limit: int) -> None:
     writers, jobs = 8, 12

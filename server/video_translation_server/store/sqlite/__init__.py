@@ -161,7 +161,7 @@ class SqliteStore:
         return await self._read(jobs.next_due)
 
     async def events_after(
-        self, workspace_id: str, position: int, *, limit: int, wanted: EventFilter
+        self, workspace_id: str | None, position: int, *, limit: int, wanted: EventFilter
     ) -> tuple[list[Event], int]:
         """Events behind a log position."""
         return await self._read(lambda connection: log.events_after(connection, workspace_id, position, limit, wanted))

@@ -39,14 +39,14 @@ def insert(connection: apsw.Connection, event: Event, *, job: int | None) -> int
 
 
 def events_after(
-    connection: apsw.Connection, workspace_id: str, position: int, limit: int, wanted: EventFilter
+    connection: apsw.Connection, workspace_id: str | None, position: int, limit: int, wanted: EventFilter
 ) -> tuple[list[Event], int]:
     """Events behind a position; and that of the last one, or the log's end where fewer than `limit` were left."""
     # The end is read first: what commits in between is then read again rather than passed over.
     end = max(last_position(connection), position)
+    whose = "?1 IS NULL" if workspace_id is None else "workspace_id = ?1"
     rows = connection.execute(
-        f"SELECT {EVENT} FROM events WHERE workspace_id = ?1 AND position > ?2 AND {_WANTED} "
-        "ORDER BY position LIMIT ?5",
+        f"SELECT {EVENT} FROM events WHERE {whose} AND position > ?2 AND {_WANTED} ORDER BY position LIMIT ?5",
         (workspace_id, position, wanted.type, wanted.job_id, limit),
     )
     found = [_event(row) for row in rows]
