@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import click
 
-from video_translation_client.cli import completion, exits, jobs, listening, verification
+from video_translation_client.cli import completion, deliveries, exits, joblist, jobs, listening, verification, webhooks
 from video_translation_client.cli.session import Session, shared_options
 
 
@@ -51,8 +51,16 @@ def cli(context: click.Context) -> None:
     context.ensure_object(Session)
 
 
-for command in (jobs.submit, jobs.watch, jobs.status, listening.listen, verification.verify, completion.completion):
+for command in (
+    *(jobs.submit, jobs.watch, jobs.status, joblist.list_jobs, joblist.cancel, joblist.languages),
+    *(listening.listen, webhooks.webhooks, verification.verify, completion.completion),
+):
     cli.add_command(command)
+for command in (
+    *(deliveries.events, deliveries.event_types),
+    *(deliveries.deliveries, deliveries.delivery, deliveries.resend),
+):
+    webhooks.webhooks.add_command(command)
 
 
 def main() -> NoReturn:

@@ -17,12 +17,14 @@ if TYPE_CHECKING:
     from video_translation_client import JobSnapshot
 
 JOB_COLUMNS: Final = ("id", "status", "progress", "output_language", "title", "video_url")
+_NOT_THE_JOBS: Final = ("extra", "retry_after")
 COLOURS: Final = {"completed": "green", "failed": "red", "running": "cyan", "pending": "yellow"}
 
 
 def job_record(job: JobSnapshot) -> dict[str, Any]:
     """Return a job as the API's own fields; what only some servers tell comes last."""
-    record = {name.name: getattr(job, name.name) for name in dataclasses.fields(job) if name.name != "extra"}
+    names = [field.name for field in dataclasses.fields(job) if field.name not in _NOT_THE_JOBS]
+    record = {name: getattr(job, name) for name in names}
     return record | dict(job.extra)
 
 
