@@ -1,4 +1,4 @@
-"""The guides show what runs: each Python block stands in the example beside it, which a test of its own starts."""
+"""The guides show what runs: each Python block is executed, or stands in an example that another test starts."""
 
 import re
 from pathlib import Path
@@ -21,8 +21,18 @@ def test_the_code_of_a_framework_guide_is_the_examples(guide: str) -> None:
     assert f"-m examples.{FRAMEWORKS[guide]}_app" in page
 
 
-def test_the_index_names_the_guides_and_links_lead_somewhere() -> None:
-    assert {f"{guide}.md" for guide in FRAMEWORKS} <= set(
+def test_the_blocks_about_verification_run_one_after_the_other(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (GUIDES / "verification.md").read_text("utf-8")
+    names: dict[str, object] = {}
+    for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
+        exec(compile(block, "verification.md", "exec"), names)  # noqa: S102 - it is our own page
+    output = capsys.readouterr().out.splitlines()
+    assert output[0] == "evt_1 video_translate.success vt_1 completed"
+    assert output[1].startswith("no_matching_signature ")
+
+
+def test_the_index_names_every_guide_and_links_lead_somewhere() -> None:
+    assert {page.name for page in GUIDES.glob("*.md")} - {"README.md"} <= set(
         re.findall(r"\]\(([a-z-]+\.md)\)", (GUIDES / "README.md").read_text("utf-8"))
     )
     for page in GUIDES.glob("*.md"):

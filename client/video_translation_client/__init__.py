@@ -32,10 +32,13 @@ from video_translation_client._errors import (
 from video_translation_client._handle import Job
 from video_translation_client._metrics import Durations, Metrics, Responses
 from video_translation_client._models import Event, JobSnapshot
+from video_translation_client._operations import Attempt, Delivery, Endpoint, Recovery
 from video_translation_client._polling import CLASSIC_POLL, JOB_POLL, SAFETY_NET, PollPolicy
 from video_translation_client._raw import RawResponse
+from video_translation_client._receiver import Receiver, Reply
 from video_translation_client._registration import Registration
 from video_translation_client._storage import InboxState, InboxStorage
+from video_translation_client._webhooks import Webhooks
 
 __version__ = "0.1.0"
 
@@ -44,11 +47,14 @@ __all__ = [  # noqa: RUF022 - plainly sorted
     "AsyncJob",
     "AsyncRegistration",
     "AsyncVideoTranslationClient",
+    "Attempt",
     "AuthenticationError",
     "CLASSIC_POLL",
     "ClientClosedError",
     "ConflictError",
+    "Delivery",
     "Durations",
+    "Endpoint",
     "Event",
     "EventCallback",
     "GoneError",
@@ -69,7 +75,10 @@ __all__ = [  # noqa: RUF022 - plainly sorted
     "PollPolicy",
     "RateLimitError",
     "RawResponse",
+    "Receiver",
+    "Recovery",
     "Registration",
+    "Reply",
     "Responses",
     "RetryLater",
     "SAFETY_NET",
@@ -80,6 +89,7 @@ __all__ = [  # noqa: RUF022 - plainly sorted
     "VideoTranslationError",
     "WaitTimeoutError",
     "WebhookVerificationError",
+    "Webhooks",
 ]
 
 # A library is silent until the program says where logs go: logging.basicConfig(level="INFO", ...).

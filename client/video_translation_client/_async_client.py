@@ -18,6 +18,7 @@ from video_translation_client._async_transport import AsyncHttpClient, AsyncTran
 from video_translation_client._base_client import BaseClient
 from video_translation_client._calls import Call
 from video_translation_client._dispatcher import EventCallback
+from video_translation_client._endpoints import AsyncClientWebhooks
 from video_translation_client._exchange import Answer
 from video_translation_client._models import Event, JobSnapshot
 from video_translation_client._operations import Operation
@@ -232,6 +233,17 @@ class AsyncVideoTranslationClient(BaseClient[AsyncHttpClient]):
         """
         listing = self._calls.list_events(after, job_id=job_id, event_type=event_type, timeout=timeout)
         return walk_async(listing, self._send)
+
+    @property
+    def webhooks(self) -> AsyncClientWebhooks:
+        """Verify deliveries (`unwrap`, `verify`, `sign`), manage endpoints, look into their `deliveries`."""
+        engine = self._engine
+        return AsyncClientWebhooks(
+            self._send,
+            secret=engine.webhook_secret,
+            registered=lambda: engine.receiver.secrets,
+            tolerance=engine.receiver.tolerance,
+        )
 
     @property
     def with_raw_response(self) -> AsyncRawCalls:

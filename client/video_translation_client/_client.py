@@ -13,6 +13,7 @@ from video_translation_client._asking import ask_until_it_ends, drive
 from video_translation_client._base_client import BaseClient
 from video_translation_client._calls import Call
 from video_translation_client._dispatcher import EventCallback
+from video_translation_client._endpoints import ClientWebhooks
 from video_translation_client._exchange import Answer
 from video_translation_client._handle import Job
 from video_translation_client._models import Event, JobSnapshot
@@ -226,6 +227,17 @@ class VideoTranslationClient(BaseClient[HttpClient]):
         """
         listing = self._calls.list_events(after, job_id=job_id, event_type=event_type, timeout=timeout)
         return walk(listing, self._send)
+
+    @property
+    def webhooks(self) -> ClientWebhooks:
+        """Verify deliveries (`unwrap`, `verify`, `sign`), manage endpoints, look into their `deliveries`."""
+        engine = self._engine
+        return ClientWebhooks(
+            self._send,
+            secret=engine.webhook_secret,
+            registered=lambda: engine.receiver.secrets,
+            tolerance=engine.receiver.tolerance,
+        )
 
     @property
     def with_raw_response(self) -> RawCalls:

@@ -61,10 +61,10 @@ class Settings:
     tolerance: float
     policies: Policies
     inbox: str | Path | InboxStorage | None = None
+    webhook_secret: str | None = field(default=None, repr=False)
     default_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     rate_limit: float | None = None
     http_client: HttpClient | None = None
-    webhook_secret: str | None = field(default=None, repr=False)
 
 
 def from_environment(value: str | None, *names: str, environ: Mapping[str, str] | None = None) -> str | None:
@@ -88,9 +88,9 @@ class Engine:
         self.intake = Intake(
             self.registry, self._inbox, self.meter, keeper=self._keeper, afterwards=self.dispatcher.afterwards
         )
-        self.receiver = Receiver(self.intake.push, self.meter, tolerance=settings.tolerance)
-        if settings.webhook_secret is not None:
-            self.receiver.trust((settings.webhook_secret,))
+        self.webhook_secret = settings.webhook_secret
+        standing = () if settings.webhook_secret is None else (settings.webhook_secret,)
+        self.receiver = Receiver(self.intake.push, self.meter, tolerance=settings.tolerance, secrets=standing)
         self._upkeep = Upkeep()
         self.reconciler = self._make_reconciler(settings)
         self.registrar = self._make_registrar(settings)
@@ -185,6 +185,11 @@ def _make_keeper(inbox: str | Path | InboxStorage | None) -> Keeper | None:
 
 # A program that ends without close() should not leave an endpoint behind to which nobody listens.
 _open: weakref.WeakSet[Engine] = weakref.WeakSet()
+
+
+# A forked child has none of the threads, and its end is not the parent's: it closes nothing that is not its own.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_open.clear)
 
 
 @atexit.register

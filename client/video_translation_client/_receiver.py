@@ -6,7 +6,6 @@ the adapters in `integrations` and to the listener.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import threading
@@ -14,12 +13,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from video_translation_client._errors import WebhookVerificationError
 from video_translation_client._metrics import Meter
-from video_translation_client._models import Event, read_event
+from video_translation_client._models import Event
 from video_translation_client._signature import DEFAULT_TOLERANCE, Keyring
+from video_translation_client._webhooks import read_signed
 
 logger = logging.getLogger("video_translation_client")
 
@@ -72,7 +72,7 @@ class Receiver:
     ) -> None:
         self._accept = accept
         self._meter = meter
-        self._tolerance = tolerance
+        self.tolerance = tolerance
         self._standing = tuple(secrets)
         self._now = now
         self._changed = threading.Condition()
@@ -89,7 +89,7 @@ class Receiver:
         """Verify with these secrets from now on; without any secret a delivery is asked to come back later."""
         with self._changed:
             self._secrets = tuple(secrets)
-            self._keyring = Keyring((*self._secrets, *self._standing), tolerance=self._tolerance)
+            self._keyring = Keyring((*self._secrets, *self._standing), tolerance=self.tolerance)
             self._changed.notify_all()
 
     @property
@@ -158,7 +158,7 @@ class Receiver:
         return _refusal(503, "not_stored", "the event could not be stored: deliver again later", {"retry-after": "1"})
 
     def _post(self, headers: Mapping[str, str], body: bytes) -> Reply | Future[Reply]:
-        if len(body) > MAX_BODY:
+        if _length(body) > MAX_BODY:
             return self.too_large()
         keyring = self._keyring
         if not keyring:
@@ -170,7 +170,7 @@ class Receiver:
         except WebhookVerificationError as error:
             return self._refuse(401, error)
         try:
-            event = _parse(body, verified.event_id)
+            event = read_signed(body, verified.event_id)
         except WebhookVerificationError as error:
             return self._refuse(400, error)
         self._meter.count("pushes_received")
@@ -195,23 +195,15 @@ class Receiver:
         return _refusal(status, error.reason, str(error))
 
 
+def _length(body: Any) -> int:
+    return len(body) if isinstance(body, bytes | bytearray) else 0
+
+
 def _size(headers: Mapping[str, str]) -> int:
     try:
         return sum(len(name) + len(value) for name, value in headers.items())
     except (AttributeError, TypeError):
         return 0  # no headers at all, or some that are no text: what is wrong with them is said by the verification
-
-
-def _parse(body: bytes, signed_id: str | None) -> Event:
-    # The id inside the signed body is what counts. Without one, only a signed header or the body itself
-    # may stand in: an id from an unsigned header would let a replay pass as something new.
-    try:
-        payload = json.loads(body)
-        return read_event(payload, fallback_id=signed_id or "body_" + hashlib.sha256(body).hexdigest())
-    except (ValueError, RecursionError) as error:
-        raise WebhookVerificationError(
-            f"the body is signed, but it is no event: {error}", reason="malformed_body"
-        ) from error
 
 
 def _refusal(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> Reply:

@@ -13,7 +13,7 @@ import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from video_translation_client._errors import WebhookVerificationError
 
@@ -67,7 +67,8 @@ class Keyring:
         """
         if not self.secrets:
             raise WebhookVerificationError("no secret is known to verify with", reason="no_usable_secret")
-        found = {name.lower(): value for name, value in headers.items()}
+        _check_raw(body)
+        found = _readable(headers)
         if "webhook-signature" in found:
             return self._verify_standard(body, found, now)
         if "heygen-signature" in found:
@@ -132,6 +133,23 @@ def sign(body: bytes, *, secret: str, event_id: str, timestamp: int) -> dict[str
         "heygen-timestamp": str(timestamp),
         "heygen-signature": _heygen_digest(secret, body).hex(),
     }
+
+
+def _check_raw(body: Any) -> None:
+    if not isinstance(body, bytes | bytearray | memoryview):
+        raise WebhookVerificationError(
+            f"the body must be the raw bytes of the request, not {type(body).__name__}", reason="malformed_body"
+        )
+
+
+def _readable(headers: Any) -> dict[str, str]:
+    if not hasattr(headers, "items"):
+        raise WebhookVerificationError(
+            f"the headers must be a mapping of names to values, not {type(headers).__name__}",
+            reason="malformed_headers",
+        )
+    pairs = headers.items()
+    return {name.lower(): value for name, value in pairs if isinstance(name, str) and isinstance(value, str)}
 
 
 def _message(event_id: str, stamp: str, body: bytes) -> bytes:
