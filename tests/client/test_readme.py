@@ -50,8 +50,8 @@ def execute(block: str, server: FakeServer) -> dict[str, Any]:
     return names
 
 
-def test_there_are_four_blocks() -> None:
-    assert len(BLOCKS) == 4
+def test_there_are_six_blocks() -> None:
+    assert len(BLOCKS) == 6
 
 
 def test_results(lively_server: FakeServer, capsys: pytest.CaptureFixture[str]) -> None:
@@ -85,3 +85,19 @@ async def test_the_embedded_receiver(server: FakeServer, capsys: pytest.CaptureF
 
 def test_logging(server: FakeServer) -> None:
     execute(BLOCKS[3], server)
+
+
+def test_the_async_client(lively_server: FakeServer, capsys: pytest.CaptureFixture[str]) -> None:
+    execute(BLOCKS[4], lively_server)
+    out = capsys.readouterr().out
+    assert out.count("https://cdn.example/vt_") == 2
+    assert "events" in out
+
+
+def test_conventions(server: FakeServer, capsys: pytest.CaptureFixture[str]) -> None:
+    server.overrides["job"] = lambda: (200, {"data": {"languages": ["English", "French"]}})
+    server.overrides["unknown"] = lambda: (200, {"data": [{"id": "vt_1", "status": "completed"}], "has_more": False})
+    execute(BLOCKS[5], server)
+    out = capsys.readouterr().out
+    assert "200 req_1" in out
+    assert "1 jobs completed" in out

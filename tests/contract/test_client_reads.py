@@ -102,6 +102,10 @@ def test_the_real_services_vectors_are_made_and_verified(vector: dict[str, str])
         ("answer.translation.completed.json", operations.get_job("a")),
         ("answer.translation.failed.json", operations.get_job("a")),
         ("answer.translations.created.json", operations.create_translation("u", ["French"], {})),
+        ("answer.translations.json", operations.list_jobs()),
+        ("answer.statuses.json", operations.get_statuses(["a"])),
+        ("answer.languages.json", operations.list_languages()),
+        ("answer.event_types.json", operations.list_event_types()),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -120,6 +124,16 @@ def test_every_answer_that_the_client_asks_for_is_read(file: str, operation: ope
         assert (result.id, result.status, result.sequence) == (job["id"], job["status"], job["sequence"])
         assert result.failure_message == job["failure_message"]
         assert result.video_url == job["video_url"]
+    elif operation.name == "list_jobs":
+        assert [job.id for job in result.items] == [item["id"] for item in raw["data"]]
+    elif operation.name == "get_statuses":
+        known = [item["video_id"] for item in raw["data"] if item["status"] != "not_found"]
+        assert [job.id for job in result.items] == known
+        assert {job.status for job in result.items} <= {"pending", "running", "completed", "failed"}
+    elif operation.name == "languages":
+        assert list(result) == raw["data"]["languages"]
+    elif operation.name == "list_event_types":
+        assert list(result) == [item["event_type"] for item in raw["data"]]
 
 
 def test_an_error_answer_is_read() -> None:
