@@ -15,9 +15,9 @@ from collections.abc import Callable
 from typing import Final
 
 import uvicorn
-import uvicorn.protocols.http.auto
 from fastapi import FastAPI, Response
 
+from video_translation_client._connection import Connection
 from video_translation_client._errors import VideoTranslationError
 from video_translation_client._receiver import DEFAULT_PATH, Receiver
 from video_translation_client.integrations.asgi import ReceiverApp
@@ -97,6 +97,7 @@ class Listener:
             lifespan="off",
             proxy_headers=False,
             server_header=False,
+            http=Connection,
             ws="none",
             backlog=_BACKLOG,
             timeout_graceful_shutdown=1,
