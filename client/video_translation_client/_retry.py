@@ -70,8 +70,9 @@ def read_retry_after(value: str | None, *, now: float) -> float | None:
     """
     if value is None or not value.isascii():
         return None
-    if value.strip().isdigit():
-        return float(value)
+    digits = value.strip()
+    if digits.isdigit():
+        return float(digits)
     try:
         return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - now)
     except (ValueError, TypeError, OverflowError):

@@ -4,7 +4,7 @@ import email.utils
 import itertools
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from video_translation_client._base_urls import REST, BaseUrls
@@ -74,6 +74,9 @@ def test_retry_after_is_read_in_both_forms(value: str | None, seconds: float | N
 
 
 @given(st.text(max_size=40))
+@example("0\x1f")
+@example("9" * 400)
+@example("Fri, 31 Dec 99999 23:59:59 GMT")
 @settings(max_examples=200, deadline=None)
 def test_no_retry_after_breaks_the_reader(value: str) -> None:
     seconds = read_retry_after(value, now=NOW)
