@@ -19,7 +19,7 @@ from typing import Final
 from video_translation_client._base_urls import BaseUrls
 from video_translation_client._dispatcher import Dispatcher
 from video_translation_client._durable import SQLiteInbox
-from video_translation_client._errors import ClientClosedError
+from video_translation_client._errors import ClientClosedError, VideoTranslationError
 from video_translation_client._exchange import Terms
 from video_translation_client._inbox import Inbox
 from video_translation_client._intake import Intake
@@ -29,7 +29,7 @@ from video_translation_client._limiter import Limiter
 from video_translation_client._listener import Listener, check_address
 from video_translation_client._metrics import Meter
 from video_translation_client._models import JobSnapshot
-from video_translation_client._operations import Operation, get_job
+from video_translation_client._operations import Operation, cancel_job, get_job
 from video_translation_client._options import Options
 from video_translation_client._receiver import Receiver
 from video_translation_client._reconcile import Policies, Reconciler
@@ -84,6 +84,7 @@ class Engine:
         self.registry = JobRegistry(self)
         self.terms = _make_terms(settings, self.meter)
         self.transport = Transport(self.terms, settings.http_client)
+        self.dispatcher.subscribe(self.registry.record)
         self._inbox = Inbox(self.dispatcher.publish)
         self.intake = Intake(
             self.registry, self._inbox, self.meter, keeper=self._keeper, afterwards=self.dispatcher.afterwards
@@ -110,6 +111,26 @@ class Engine:
         snapshot = self.transport.send(question)
         self.intake.glance(snapshot)
         return snapshot
+
+    def cancel_job(self, job_id: str) -> JobSnapshot:
+        """Have the service cancel a job, and let every handle and waiter learn of the answer."""
+        snapshot = self.transport.send(cancel_job(job_id))
+        self.intake.learn(snapshot)
+        return snapshot
+
+    def events_come(self) -> bool:
+        """Whether each transition comes as an event by itself."""
+        return self.reconciler.covered
+
+    def seek_events(self) -> None:
+        """Have the event log read soon, by another thread."""
+        self._upkeep.schedule("readers", 0.0, self._read_for_readers)
+
+    def _read_for_readers(self) -> None:
+        try:
+            self.reconciler.catch_up()
+        except VideoTranslationError as error:
+            logger.warning("the event log could not be read for those who iterate over events: %s", error)
 
     def defer(self, work: Callable[[], object]) -> None:
         """Run `work` soon on the callback thread."""

@@ -1,4 +1,4 @@
-"""A job's handle: one `concurrent.futures.Future` that a terminal snapshot resolves, and doors to wait on it.
+"""A job's handle: what is known of one job, and doors to wait for its end.
 
 The handle neither polls nor listens; whoever learns something about the job calls `_update`, and a small
 port (`JobPort`) does what needs the network or another thread.
@@ -7,17 +7,20 @@ port (`JobPort`) does what needs the network or another thread.
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 import functools
 import logging
 import threading
 from collections.abc import Callable, Generator
 from typing import Any, Protocol
 
-from video_translation_client._errors import JobCancelledError, JobFailedError, WaitTimeoutError
-from video_translation_client._models import FAILED, JobSnapshot
+from video_translation_client._cancelling import is_refusal, judge_refusal
+from video_translation_client._errors import APIError, JobCancelledError, JobFailedError, WaitTimeoutError
+from video_translation_client._job_events import EventStream, Transitions, call_in
+from video_translation_client._models import FAILED, RUNNING, JobSnapshot
 
 logger = logging.getLogger("video_translation_client")
+
+Notice = Callable[[], object]
 
 
 class JobPort(Protocol):
@@ -26,25 +29,39 @@ class JobPort(Protocol):
     def read_job(self, job_id: str) -> JobSnapshot:
         """Ask the service for the job, and let every handle and waiter learn of the answer."""
 
+    def cancel_job(self, job_id: str) -> JobSnapshot:
+        """Have the service cancel the job, and let every handle and waiter learn of the answer."""
+
     def defer(self, work: Callable[[], object]) -> None:
         """Run `work` soon on the client's callback thread."""
+
+    def events_come(self) -> bool:
+        """Whether each transition comes as an event by itself."""
+
+    def seek_events(self) -> None:
+        """Have the event log read soon, by another thread."""
 
 
 class Job:
     """A translation job in one language. Made by `client.translate()` and `client.job()`.
 
     `result()` blocks; `await job` waits without blocking the event loop. Every method may be called from any
-    thread, callbacks included.
+    thread, callbacks included. A job costs no thread, however many are waited for.
     """
 
-    def __init__(self, job_id: str, port: JobPort, snapshot: JobSnapshot | None = None) -> None:
+    __slots__ = ("__weakref__", "_ended", "_error", "_id", "_lock", "_notices", "_port", "_snapshot", "_transitions")
+
+    def __init__(
+        self, job_id: str, port: JobPort, snapshot: JobSnapshot | None = None, transitions: Transitions | None = None
+    ) -> None:
         self._id = job_id
         self._port = port
         self._lock = threading.Lock()
         self._snapshot: JobSnapshot | None = None
-        self._future: concurrent.futures.Future[JobSnapshot] = concurrent.futures.Future()
-        # Nobody outside may cancel the future: cancelling a wait must not cancel the job's handle.
-        self._future.set_running_or_notify_cancel()
+        self._transitions = transitions or Transitions()
+        self._ended = False
+        self._error: BaseException | None = None
+        self._notices: tuple[Notice, ...] = ()
         if snapshot is not None:
             self._update(snapshot)
 
@@ -62,8 +79,16 @@ class Job:
         return self._snapshot
 
     def done(self) -> bool:
-        """Whether the job has ended, as far as is known; never asks the service."""
-        return self._future.done()
+        """Whether the wait is over, as far as is known; never asks the service."""
+        return self._ended
+
+    def running(self) -> bool:
+        """Whether the service works on the job, as far as is known; never asks the service."""
+        return self._snapshot is not None and self._snapshot.status == RUNNING
+
+    def cancelled(self) -> bool:
+        """Whether the job has ended because somebody cancelled it; never asks the service."""
+        return isinstance(self._error, JobCancelledError)
 
     def status(self) -> str:
         """Return the newest known status; asks the service only when nothing is known yet.
@@ -84,10 +109,37 @@ class Job:
         """
         return self._port.read_job(self._id)
 
+    def cancel(self) -> bool:
+        """Have the service cancel the job. Unlike a future's, this cancels the work, for every client.
+
+        Returns:
+            Whether the job is cancelled now; False where it had ended before. `done()` holds in both cases,
+            and `result()` raises `JobCancelledError` in the first.
+
+        Raises:
+            APIError: the service refused, or cannot cancel (the message says so); the job goes on.
+            ServerUnreachableError: it gave no answer; whether the job goes on is not known.
+        """
+        if self._ended:
+            return self.cancelled()
+        try:
+            self._port.cancel_job(self._id)
+        except APIError as error:
+            if not is_refusal(error):
+                raise
+            judge_refusal(error, self.refresh())
+        return self.cancelled()
+
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until the job has ended, at most `timeout` seconds; return whether it has."""
-        concurrent.futures.wait([self._future], timeout)
-        return self._future.done()
+        bell = threading.Event()
+        if not self._notify(bell.set):
+            return True
+        try:
+            bell.wait(timeout)
+        finally:
+            self._forget(bell.set)
+        return self._ended
 
     def result(self, timeout: float | None = None) -> JobSnapshot:
         """Wait for the job's end and return its final state, which has the `video_url`.
@@ -102,7 +154,7 @@ class Job:
         """
         if not self.wait(timeout):
             raise self._timed_out(timeout)
-        return self._future.result()
+        return self._outcome()
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """Wait for the job's end and return what `result()` would raise, or None.
@@ -115,21 +167,74 @@ class Job:
         """
         if not self.wait(timeout):
             raise self._timed_out(timeout)
-        return self._future.exception()
+        return self._error
+
+    def events(self, timeout: float | None = None) -> EventStream:
+        """Return the job's transitions, for `for` or `async for`: each once, in order, up to its end.
+
+        Begins with the first that this client knows of, and keeps the newest 64. Progress is left out. A
+        transition learned by asking, not by an event, has an empty `id` and an empty `raw`.
+
+        Args:
+            timeout: seconds for all of them together; None waits as long as it takes.
+
+        Raises:
+            WaitTimeoutError: while iterating: the time ran out; the job goes on.
+            ClientClosedError: while iterating: the client was closed before the job's end.
+        """
+        return EventStream(
+            self._transitions,
+            seek=self._port.seek_events,
+            expired=functools.partial(self._timed_out, timeout),
+            timeout=timeout,
+        )
 
     def add_done_callback(self, callback: Callable[[Job], object]) -> None:
         """Call `callback(job)` on the client's callback thread once the job has ended.
 
         On a job that has ended it is called at once, by the caller's thread. What it raises is logged.
         """
-        if self._future.done():
-            self._call(callback)
-        else:
-            self._future.add_done_callback(lambda _: self._port.defer(functools.partial(self._call, callback)))
+        call = functools.partial(self._call, callback)
+        if not self._notify(functools.partial(self._port.defer, call)):
+            call()
 
     def __await__(self) -> Generator[Any, None, JobSnapshot]:
         """Wait for the job's end like `result()`, without blocking the event loop."""
-        return asyncio.shield(asyncio.wrap_future(self._future)).__await__()
+        return self._join().__await__()
+
+    async def _join(self) -> JobSnapshot:
+        loop, bell = asyncio.get_running_loop(), asyncio.Event()
+
+        def ring() -> None:
+            call_in(loop, bell.set)
+
+        if self._notify(ring):
+            try:
+                await bell.wait()
+            finally:
+                self._forget(ring)
+        return self._outcome()
+
+    def _outcome(self) -> JobSnapshot:
+        if self._error is not None:
+            raise self._error
+        assert self._snapshot is not None  # noqa: S101 - only a terminal state or an error ends the wait
+        return self._snapshot
+
+    def _notify(self, notice: Notice) -> bool:
+        """Have `notice()` called once by whoever ends the wait; return False where it is over already.
+
+        It must be quick and must not raise. It is called outside every lock.
+        """
+        with self._lock:
+            if self._ended:
+                return False
+            self._notices = (*self._notices, notice)
+            return True
+
+    def _forget(self, notice: Notice) -> None:
+        with self._lock:
+            self._notices = tuple(other for other in self._notices if other != notice)
 
     def _call(self, callback: Callable[[Job], object]) -> None:
         try:
@@ -149,22 +254,25 @@ class Job:
     def _update(self, snapshot: JobSnapshot) -> None:
         """Take in a state from wherever it came; what is older than the known one changes nothing."""
         with self._lock:
-            if self._future.done() or not snapshot.supersedes(self._snapshot):
+            if self._ended or not snapshot.supersedes(self._snapshot):
                 return
             self._snapshot = snapshot
-            if not snapshot.terminal:
-                return
-            error = _failure(self._id, snapshot)
-            if error is None:
-                self._future.set_result(snapshot)
-            else:
-                self._future.set_exception(error)
+            notices = self._end(_failure(self._id, snapshot)) if snapshot.terminal else ()
+        for notice in notices:
+            notice()
 
     def _abandon(self, error: BaseException) -> None:
         """End the wait with `error`: nothing can be learned about this job any more."""
         with self._lock:
-            if not self._future.done():
-                self._future.set_exception(error)
+            notices = () if self._ended else self._end(error)
+        for notice in notices:
+            notice()
+        self._transitions.close(error)
+
+    def _end(self, error: BaseException | None) -> tuple[Notice, ...]:
+        self._error, self._ended = error, True
+        notices, self._notices = self._notices, ()
+        return notices
 
 
 def _failure(job_id: str, snapshot: JobSnapshot) -> JobFailedError | None:

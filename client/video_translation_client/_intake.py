@@ -101,7 +101,7 @@ class Intake:
         if waiting:
             logger.info("the durable inbox holds %d events that were not handled: they come first", len(waiting))
         for event in waiting:
-            self._registry.observe(event.job)
+            self._registry.observe(event.job, by_event=True)
             if self._inbox.offer(event, pushed=False).opens_gap:
                 self.on_gap(event.job.id)
 
@@ -147,7 +147,7 @@ class Intake:
         self._registry.observe(snapshot)
 
     def _accept(self, event: Event, *, pushed: bool) -> Receipt:
-        ended = bool(event.job.id) and self._registry.observe(event.job)
+        ended = bool(event.job.id) and self._registry.observe(event.job, by_event=True)
         if ended:
             self._meter.job_ended(event.job.status == COMPLETED)
         if ended and event.created_at is not None:

@@ -80,6 +80,11 @@ class Reconciler:
         """Grows whenever pushes begin or cease to cover the jobs, so that a caller can see a change."""
         return self._era
 
+    @property
+    def covered(self) -> bool:
+        """Whether pushes tell of the jobs."""
+        return self._covered
+
     def cover(self, cursor: str | None) -> None:
         """Rely on pushes from now on.
 

@@ -23,10 +23,20 @@ class Port:
     def __init__(self) -> None:
         self.answers: list[JobSnapshot] = []
         self.deferred = 0
+        self.sought = 0
 
     def read_job(self, job_id: str) -> JobSnapshot:
         assert job_id == "vt_1"
         return self.answers.pop(0)
+
+    def cancel_job(self, job_id: str) -> JobSnapshot:
+        return self.read_job(job_id)
+
+    def events_come(self) -> bool:
+        return False
+
+    def seek_events(self) -> None:
+        self.sought += 1
 
     def defer(self, work: Callable[[], object]) -> None:
         self.deferred += 1

@@ -130,6 +130,15 @@ class NoPort:
     def read_job(self, job_id: str) -> JobSnapshot:
         raise NotImplementedError(job_id)
 
+    def cancel_job(self, job_id: str) -> JobSnapshot:
+        raise NotImplementedError(job_id)
+
+    def events_come(self) -> bool:
+        return True
+
+    def seek_events(self) -> None:
+        raise NotImplementedError
+
     def defer(self, work: Callable[[], object]) -> None:
         raise NotImplementedError(work)
 
