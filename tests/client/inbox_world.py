@@ -196,6 +196,15 @@ class Consumer:
     def read_job(self, job_id: str) -> JobSnapshot:
         raise NotImplementedError
 
+    def cancel_job(self, job_id: str) -> JobSnapshot:
+        raise NotImplementedError
+
+    def events_come(self) -> bool:
+        return True
+
+    def seek_events(self) -> None:
+        raise NotImplementedError
+
     def defer(self, work: Callable[[], object]) -> None:
         raise NotImplementedError
 
