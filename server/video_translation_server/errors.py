@@ -11,9 +11,11 @@ class ServerError(Exception):
     Attributes:
         code: The wire's error code (contract/README.md).
         param: The field or parameter at fault, where there is one.
+        retry_after: Seconds after which to try again, where that is worth it.
     """
 
     code = "internal_error"
+    retry_after: int | None = None
 
     def __init__(self, message: str, *, code: str | None = None, param: str | None = None) -> None:
         super().__init__(message)
@@ -54,6 +56,13 @@ class ConflictError(ServerError):
     """The request does not fit the state that the thing is in, or another writer was faster."""
 
     code = "conflict"
+
+
+class InProgressError(ConflictError):
+    """A request with the same Idempotency-Key is under way."""
+
+    code = "request_in_progress"
+    retry_after = 1
 
 
 class InvalidError(ServerError):

@@ -172,6 +172,27 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     callback: Endpoint | None = None
 
 
+class Mark(msgspec.Struct, frozen=True, kw_only=True):
+    """The right to carry out the request that a caller's key names.
+
+    Attributes:
+        scope: Method and path: a key means something within one workspace and scope.
+        number: The fence: an answer under a mark that is no longer the key's is not kept.
+    """
+
+    workspace_id: str
+    scope: str
+    key: str
+    number: int
+
+
+class Kept(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to a request, kept so that a repetition gets it too."""
+
+    status: int
+    body: bytes
+
+
 class DeliveryState(StrEnum):
     """Where one event stands on its way to one endpoint (docs/state_machines.md).
 

@@ -50,6 +50,8 @@ class Upkeep:
 
     async def prune(self) -> None:
         """One round of pruning, step by step; between two steps others' verbs get their turn."""
+        while await self._store.prune_requests(self._clock.now(), limit=CHUNK) == CHUNK:
+            pass
         after: int | None = 0
         while after is not None:
             after = await self._store.prune(self._clock.now(), retention=self._retention, after=after, chunk=CHUNK)

@@ -3,12 +3,15 @@
 What becomes of the job is `lifecycle`'s business; here the race with the simulation is run again until one has won.
 """
 
+from functools import partial
+
 from fastapi import APIRouter, Response
 
 from video_translation_server import lifecycle
 from video_translation_server.api.answers import answer
 from video_translation_server.api.auth import Workspace
 from video_translation_server.api.context import Surroundings
+from video_translation_server.api.idempotency import Keeping, OnceOnly
 from video_translation_server.transitions import record
 from video_translation_server.wire.events import job_resource
 from video_translation_server.wire.responses import Answer, Translation
@@ -17,11 +20,21 @@ router = APIRouter(prefix="/v3/video-translations", tags=["translations"])
 
 
 @router.post("/{video_translation_id}/cancel", response_model=Answer[Translation])
-async def cancel(video_translation_id: str, workspace: Workspace, context: Surroundings) -> Response:
+async def cancel(video_translation_id: str, workspace: Workspace, context: Surroundings, once: OnceOnly) -> Response:
     """Give up a pending or running job: it fails, with `cancelled_at`. 409 `conflict` for one that has ended."""
-    while True:
-        job = await context.store.job(workspace, video_translation_id)
-        change = lifecycle.cancel(job, event_id=context.ids("evt"), now=context.clock.now())
-        if await record(context.store, [change]) == [True]:
-            return answer(job_resource(change.job))
-        # The job has moved in between: what it is now decides. It ends, since a job has few moves.
+
+    async def work(keeping: Keeping) -> Response:
+        while True:
+            job = await context.store.job(workspace, video_translation_id)
+            change = lifecycle.cancel(job, event_id=context.ids("evt"), now=context.clock.now())
+            done = answer(job_resource(change.job))
+            keep = keeping(partial(_if_it_took_place, done))
+            if await record(context.store, [change], keep=keep) == [True]:
+                return done
+            # The job has moved in between: what it is now decides. It ends, since a job has few moves.
+
+    return await once.run(work)
+
+
+def _if_it_took_place(done: Response, recorded: list[bool]) -> Response | None:
+    return done if recorded == [True] else None

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query, Response
 from video_translation_server.api.answers import Limit, Token, answer, decode_token, encode_token, page
 from video_translation_server.api.auth import Workspace
 from video_translation_server.api.context import Surroundings
+from video_translation_server.api.idempotency import OnceOnly
 from video_translation_server.model import DeliveryState
 from video_translation_server.store import DeliveryFilter
 from video_translation_server.wire.deliveries import attempt_resource, delivery_number, delivery_resource
@@ -46,7 +47,10 @@ async def get(delivery_id: str, workspace: Workspace, context: Surroundings) -> 
 
 
 @router.post("/{delivery_id}/resend", response_model=Answer[DeliveryAnswer])
-async def resend(delivery_id: str, workspace: Workspace, context: Surroundings) -> Response:
+async def resend(delivery_id: str, workspace: Workspace, context: Surroundings, once: OnceOnly) -> Response:
     """Send it again, now, and with a whole new run of the retry schedule behind it."""
-    number = delivery_number(delivery_id)
-    return answer(delivery_resource(await context.store.resend(workspace, number, now=context.clock.now())))
+    number, now = delivery_number(delivery_id), context.clock.now()
+    return await once.do(
+        lambda keep: context.store.resend(workspace, number, now=now, keep=keep),
+        lambda delivery: answer(delivery_resource(delivery)),
+    )

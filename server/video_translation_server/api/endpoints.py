@@ -1,6 +1,5 @@
 """`/v3/webhooks/endpoints` and the event types: who is told of what."""
 
-from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +10,7 @@ from video_translation_server.api.answers import Limit, Token, answer, decode_to
 from video_translation_server.api.auth import Workspace
 from video_translation_server.api.context import Context, Surroundings
 from video_translation_server.api.events import encode_cursor
+from video_translation_server.api.idempotency import Once, OnceOnly
 from video_translation_server.errors import ConflictError, InvalidError
 from video_translation_server.model import Endpoint, EndpointStatus, Ordering, RetiredSecret, Sweep, SweepKind
 from video_translation_server.signing import new_private_key, public_key
@@ -38,7 +38,7 @@ router = APIRouter(prefix="/v3/webhooks", tags=["webhooks"])
 
 
 @router.post("/endpoints", response_model=Answer[NewEndpoint])
-async def create(request: EndpointRequest, workspace: Workspace, context: Surroundings) -> Response:
+async def create(request: EndpointRequest, workspace: Workspace, context: Surroundings, once: OnceOnly) -> Response:
     """Register a URL; the answer has its secret, and the cursor behind which its events begin."""
     context.check_target(request.url)
     now = context.clock.now()
@@ -59,8 +59,11 @@ async def create(request: EndpointRequest, workspace: Workspace, context: Surrou
         ttl_seconds=request.ttl_seconds,
         expires_at=None if request.ttl_seconds is None else now + request.ttl_seconds,
     )
-    position = await context.store.create_endpoint(endpoint)
-    return answer(_resource(endpoint) | {"secret": endpoint.secret, "cursor": encode_cursor(position)})
+    resource = _resource(endpoint) | {"secret": endpoint.secret}
+    return await once.do(
+        lambda keep: context.store.create_endpoint(endpoint, keep=keep),
+        lambda position: answer(resource | {"cursor": encode_cursor(position)}),
+    )
 
 
 @router.get("/endpoints", response_model=Page[EndpointAnswer])
@@ -93,7 +96,10 @@ async def patch(endpoint_id: str, request: EndpointPatch, workspace: Workspace, 
         given["status"] = EndpointStatus(given["status"])
         is_disabled = given["status"] is EndpointStatus.DISABLED
         given["disabled_reason"] = "disabled by the caller" if is_disabled else None
-    return await _change(context, workspace, endpoint_id, lambda endpoint: replace(endpoint, **given))
+    changed = await context.store.change_endpoint(
+        workspace, endpoint_id, lambda endpoint: replace(endpoint, **given), now=context.clock.now()
+    )
+    return answer(_resource(changed))
 
 
 @router.delete("/endpoints/{endpoint_id}", response_model=Answer[dict[str, Any]])
@@ -104,7 +110,7 @@ async def delete(endpoint_id: str, workspace: Workspace, context: Surroundings) 
 
 
 @router.post("/endpoints/{endpoint_id}/renew", response_model=Answer[EndpointAnswer])
-async def renew(endpoint_id: str, workspace: Workspace, context: Surroundings) -> Response:
+async def renew(endpoint_id: str, workspace: Workspace, context: Surroundings, once: OnceOnly) -> Response:
     """Start the endpoint's `ttl_seconds` anew."""
     now = context.clock.now()
 
@@ -113,12 +119,19 @@ async def renew(endpoint_id: str, workspace: Workspace, context: Surroundings) -
             raise ConflictError(f"endpoint {endpoint_id} has no ttl_seconds: there is nothing to renew")
         return replace(endpoint, expires_at=now + endpoint.ttl_seconds)
 
-    return await _change(context, workspace, endpoint_id, renewed)
+    return await once.do(
+        lambda keep: context.store.change_endpoint(workspace, endpoint_id, renewed, now=now, keep=keep),
+        lambda changed: answer(_resource(changed)),
+    )
 
 
 @router.post("/endpoints/{endpoint_id}/rotate-secret", response_model=Answer[NewSecret])
 async def rotate_secret(
-    endpoint_id: str, workspace: Workspace, context: Surroundings, request: RotateRequest | None = None
+    endpoint_id: str,
+    workspace: Workspace,
+    context: Surroundings,
+    once: OnceOnly,
+    request: RotateRequest | None = None,
 ) -> Response:
     """Give the endpoint a new secret; the old one signs beside it for `overlap_seconds`."""
     now, secret = context.clock.now(), context.new_secret()
@@ -130,12 +143,14 @@ async def rotate_secret(
         retired = tuple(replace(old, until=min(old.until, until)) for old in candidates)
         return replace(endpoint, secret=secret, retired=tuple(old for old in retired if old.until > now))
 
-    await context.store.change_endpoint(workspace, endpoint_id, rotated, now=now)
-    return answer({"endpoint_id": endpoint_id, "secret": secret})
+    return await once.do(
+        lambda keep: context.store.change_endpoint(workspace, endpoint_id, rotated, now=now, keep=keep),
+        lambda _: answer({"endpoint_id": endpoint_id, "secret": secret}),
+    )
 
 
 @router.post("/endpoints/{endpoint_id}/test", response_model=Answer[DeliveryAnswer])
-async def test(endpoint_id: str, workspace: Workspace, context: Surroundings) -> Response:
+async def test(endpoint_id: str, workspace: Workspace, context: Surroundings, once: OnceOnly) -> Response:
     """Send the endpoint an `endpoint.test` event, through the same queue as all others."""
     event = notice_event(
         "endpoint.test",
@@ -144,23 +159,32 @@ async def test(endpoint_id: str, workspace: Workspace, context: Surroundings) ->
         workspace_id=workspace,
         now=context.clock.now(),
     )
-    delivery_id = await context.store.send_to(event, endpoint_id)
-    return answer(delivery_resource(await context.store.delivery(workspace, delivery_id)))
+    return await once.do(
+        lambda keep: context.store.send_to(event, endpoint_id, keep=keep),
+        lambda delivery: answer(delivery_resource(delivery)),
+    )
 
 
 @router.post("/endpoints/{endpoint_id}/recover", response_model=Answer[Recovery])
-async def recover(endpoint_id: str, request: SweepRequest, workspace: Workspace, context: Surroundings) -> Response:
+async def recover(
+    endpoint_id: str, request: SweepRequest, workspace: Workspace, context: Surroundings, once: OnceOnly
+) -> Response:
     """Take up again all since a time that failed for good or was never sent; it goes on over a restart."""
-    return await _sweep(context, workspace, endpoint_id, SweepKind.RECOVER, request.since)
+    sweep = _sweep(context, workspace, endpoint_id, SweepKind.RECOVER, request.since)
+    return await _start(context, sweep, once)
 
 
 @router.post("/endpoints/{endpoint_id}/replay", response_model=Answer[Recovery])
 async def replay(
-    endpoint_id: str, workspace: Workspace, context: Surroundings, request: ReplayRequest | None = None
+    endpoint_id: str,
+    workspace: Workspace,
+    context: Surroundings,
+    once: OnceOnly,
+    request: ReplayRequest | None = None,
 ) -> Response:
     """Send what the endpoint was never sent, for example from before it was registered."""
     since = request.since if request else None
-    return await _sweep(context, workspace, endpoint_id, SweepKind.REPLAY, since)
+    return await _start(context, _sweep(context, workspace, endpoint_id, SweepKind.REPLAY, since), once)
 
 
 @router.get("/recoveries/{recovery_id}", response_model=Answer[Recovery])
@@ -181,22 +205,13 @@ async def event_types(_: Workspace) -> Response:
     return page([{"event_type": name, "description": description} for name, description in EVENT_TYPES.items()], None)
 
 
-async def _change(
-    context: Context, workspace: str, endpoint_id: str, change: Callable[[Endpoint], Endpoint]
-) -> Response:
-    changed = await context.store.change_endpoint(workspace, endpoint_id, change, now=context.clock.now())
-    return answer(_resource(changed))
-
-
-async def _sweep(
-    context: Context, workspace: str, endpoint_id: str, kind: SweepKind, since: datetime | None
-) -> Response:
+def _sweep(context: Context, workspace: str, endpoint_id: str, kind: SweepKind, since: datetime | None) -> Sweep:
     now = context.clock.now()
     # Nothing here is older than Unix time; before the year 1, where an offset can lead, there is no text for it.
     start = 0.0 if since is None else max(0.0, since.timestamp())
     if start > now:
         raise InvalidError("since lies in the future; give a time in the past", param="since")
-    sweep = Sweep(
+    return Sweep(
         id=context.ids("rec"),
         workspace_id=workspace,
         endpoint_id=endpoint_id,
@@ -204,7 +219,13 @@ async def _sweep(
         since=start,
         created_at=now,
     )
-    return answer(sweep_resource(await context.store.start_sweep(sweep)))
+
+
+async def _start(context: Context, sweep: Sweep, once: Once) -> Response:
+    return await once.do(
+        lambda keep: context.store.start_sweep(sweep, keep=keep),
+        lambda started: answer(sweep_resource(started)),
+    )
 
 
 def _types(events: list[str] | None) -> tuple[str, ...] | None:

@@ -55,7 +55,7 @@ async def _server_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, ServerError)  # noqa: S101  (Starlette's signature is wider than its use)
     status = next(status for kind, status in STATUS.items() if isinstance(error, kind))
     response = _response(status, error.code, error.message, error.param)
-    if isinstance(error, BusyError):
+    if error.retry_after is not None:
         response.headers["Retry-After"] = str(error.retry_after)
     return response
 

@@ -1,5 +1,6 @@
 """`/v3/video-translations`: create, list, get, and the languages."""
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
@@ -10,6 +11,7 @@ from video_translation_server.api.answers import Limit, Token, answer, decode_to
 from video_translation_server.api.auth import Workspace
 from video_translation_server.api.context import Context, Surroundings
 from video_translation_server.api.hints import when_to_ask
+from video_translation_server.api.idempotency import Keeping, OnceOnly
 from video_translation_server.errors import InvalidError
 from video_translation_server.model import Change, Endpoint, JobStatus
 from video_translation_server.transitions import record
@@ -22,8 +24,12 @@ router = APIRouter(prefix="/v3/video-translations", tags=["translations"])
 
 
 @router.post("", response_model=Answer[Created])
-async def create(request: TranslationRequest, workspace: Workspace, context: Surroundings) -> Response:
+async def create(request: TranslationRequest, workspace: Workspace, context: Surroundings, once: OnceOnly) -> Response:
     """Start one job per output language; all of them, or none."""
+    return await once.run(partial(_create, request, workspace, context))
+
+
+async def _create(request: TranslationRequest, workspace: str, context: Context, keeping: Keeping) -> Response:
     if request.video.asset_id is not None:
         raise InvalidError(
             f"no asset {request.video.asset_id[:80]!r} in this workspace; give the video by url",
@@ -46,8 +52,9 @@ async def create(request: TranslationRequest, workspace: Workspace, context: Sur
     ]
     if request.callback_url is not None:
         changes = [await _with_callback(change, request.callback_url, context) for change in changes]
-    await record(context.store, changes)
-    return answer({"video_translation_ids": [change.job.id for change in changes]})
+    created = answer({"video_translation_ids": [change.job.id for change in changes]})
+    await record(context.store, changes, keep=keeping(lambda _: created))
+    return created
 
 
 def _check_callback(context: Context, url: str) -> None:

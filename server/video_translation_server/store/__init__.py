@@ -8,10 +8,19 @@ from pathlib import Path
 from video_translation_server.errors import StoreError
 from video_translation_server.ids import Ids, random_id
 from video_translation_server.probe import Probe, unobserved
-from video_translation_server.store.base import Bell, Bells, DeliveryFilter, EventFilter, Retention, Store
+from video_translation_server.store.base import (
+    ANSWERS_KEPT,
+    Bell,
+    Bells,
+    DeliveryFilter,
+    EventFilter,
+    Keep,
+    Retention,
+    Store,
+)
 from video_translation_server.store.sqlite import SqliteStore
 
-__all__ = ["Bell", "Bells", "DeliveryFilter", "EventFilter", "Retention", "Store", "open_store"]
+__all__ = ["ANSWERS_KEPT", "Bell", "Bells", "DeliveryFilter", "EventFilter", "Keep", "Retention", "Store", "open_store"]
 
 
 async def open_store(

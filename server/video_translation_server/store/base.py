@@ -5,15 +5,16 @@ tests/server/store is the conformance suite for them; a new promise goes into th
 Promises for all verbs:
 1. A verb that has returned is on disk; one that raises has changed nothing.
 2. Verbs that take a batch treat each member by itself and answer for each; one transaction holds them all.
-3. Log order is commit order: a reader of `events_after` never misses an event that commits late (decision 0008).
-4. A bell rings after the commit. It is a hint: whoever waits must also look by itself from time to time.
+3. A verb with `keep` raises InProgressError and changes nothing where the mark is no longer the key's.
+4. Log order is commit order: a reader of `events_after` never misses an event that commits late (decision 0008).
+5. A bell rings after the commit. It is a hint: whoever waits must also look by itself from time to time.
 """
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from video_translation_server.model import (
     Attempt,
@@ -25,9 +26,16 @@ from video_translation_server.model import (
     Event,
     Job,
     JobStatus,
+    Kept,
+    Mark,
     Settlement,
     Sweep,
 )
+
+T = TypeVar("T")
+
+ANSWERS_KEPT = 86_400.0
+"""Seconds for which the answer to a request with a key is kept."""
 
 
 class Bell:
@@ -98,6 +106,20 @@ class EventFilter:
     job_id: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Keep(Generic[T]):
+    """What a verb commits besides what it does: the answer to the request that asked for it.
+
+    Attributes:
+        mark: What `start_request` gave to the request.
+        answer: Makes the answer of what the verb returns; pure, and run inside the transaction. None keeps nothing,
+            and the request goes on.
+    """
+
+    mark: Mark
+    answer: Callable[[T], Kept | None]
+
+
 class Store(Protocol):
     """What the rest of the server may ask of an engine. Times are Unix seconds of the server's clock."""
 
@@ -120,7 +142,7 @@ class Store(Protocol):
 
     # Jobs and the log
 
-    async def record(self, changes: Sequence[Change]) -> list[bool]:
+    async def record(self, changes: Sequence[Change], *, keep: Keep[list[bool]] | None = None) -> list[bool]:
         """Commit job moves, their events and one delivery per matching endpoint, together.
 
         A change of version 1 creates its job; a later one applies only while the stored job has the version
@@ -194,7 +216,7 @@ class Store(Protocol):
 
     # Endpoints
 
-    async def create_endpoint(self, endpoint: Endpoint) -> int:
+    async def create_endpoint(self, endpoint: Endpoint, *, keep: Keep[int] | None = None) -> int:
         """Keep a new endpoint; the answer is the log position of its commit: it gets what is behind it.
 
         Raises:
@@ -225,7 +247,13 @@ class Store(Protocol):
         ...
 
     async def change_endpoint(
-        self, workspace_id: str, endpoint_id: str, change: Callable[[Endpoint], Endpoint], *, now: float
+        self,
+        workspace_id: str,
+        endpoint_id: str,
+        change: Callable[[Endpoint], Endpoint],
+        *,
+        now: float,
+        keep: Keep[Endpoint] | None = None,
     ) -> Endpoint:
         """Replace an endpoint by what `change` (pure) makes of it, as one step; what it raises changes nothing.
 
@@ -302,7 +330,9 @@ class Store(Protocol):
         """The attempts of one delivery, the oldest first."""
         ...
 
-    async def resend(self, workspace_id: str, delivery_id: int, *, now: float) -> Delivery:
+    async def resend(
+        self, workspace_id: str, delivery_id: int, *, now: float, keep: Keep[Delivery] | None = None
+    ) -> Delivery:
         """Make a delivery due now, with a new run of the retry schedule.
 
         Raises:
@@ -311,15 +341,15 @@ class Store(Protocol):
         """
         ...
 
-    async def send_to(self, event: Event, endpoint_id: str) -> int:
-        """Append an event to the log that only one endpoint gets; the answer is the delivery's id.
+    async def send_to(self, event: Event, endpoint_id: str, *, keep: Keep[Delivery] | None = None) -> Delivery:
+        """Append an event to the log that only one endpoint gets; the answer is the delivery.
 
         Raises:
             NotFoundError: The event's workspace has no such endpoint (code `webhook_not_found`).
         """
         ...
 
-    async def start_sweep(self, sweep: Sweep) -> Sweep:
+    async def start_sweep(self, sweep: Sweep, *, keep: Keep[Sweep] | None = None) -> Sweep:
         """Keep the order to sweep the log as it is now for an endpoint; `advance_sweeps` carries it out.
 
         Raises:
@@ -340,6 +370,26 @@ class Store(Protocol):
 
         What is made due again keeps its order within the sweep. True while a sweep could go on at once.
         """
+        ...
+
+    # Requests with a key
+
+    async def start_request(self, workspace_id: str, scope: str, key: str, *, now: float, lease: float) -> Mark | Kept:
+        """Begin a request: the mark to carry it out under, or the answer that the key has had within 24 hours.
+
+        The mark keeps others away for `lease` real seconds; nothing that a crash leaves behind lasts longer.
+
+        Raises:
+            InProgressError: A request with this key is under way.
+        """
+        ...
+
+    async def drop_request(self, mark: Mark) -> None:
+        """Free the key of a request that ends without an answer to keep."""
+        ...
+
+    async def prune_requests(self, now: float, *, limit: int) -> int:
+        """Delete at most `limit` answers that are kept no longer; how many."""
         ...
 
     # Upkeep

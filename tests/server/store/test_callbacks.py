@@ -163,7 +163,7 @@ def check_event(event_id: str = "evt_test", workspace: str = WORKSPACE) -> Event
 async def test_an_event_for_one_endpoint_reaches_it_alone_whatever_it_wants(store: Store) -> None:
     await store.create_endpoint(endpoint("ep_1", events=FINAL, entity_id="job_x"))
     await store.create_endpoint(endpoint("ep_2"))
-    number = await store.send_to(check_event(), "ep_1")
+    number = (await store.send_to(check_event(), "ep_1")).id
     held = await claim_one(store)
     assert (held.delivery_id, held.endpoint_id, held.event_type, held.job_id) == (number, "ep_1", "endpoint.test", None)
     assert [event.id for event in await read_log(store)] == ["evt_test"]

@@ -13,6 +13,7 @@ import pytest
 
 from tests.server.store.builders import NOW, WORKSPACE, claim_one, created, endpoint, read_log
 from video_translation_server.errors import NotFoundError, StoreError
+from video_translation_server.model import Kept
 from video_translation_server.store import open_store
 from video_translation_server.store.sqlite import SqliteStore
 from video_translation_server.store.sqlite.database import APPLICATION_ID, migrations
@@ -135,6 +136,21 @@ async def test_a_file_is_migrated_once(tmp_path: Path) -> None:
     assert connection.pragma("user_version") == len(migrations()) > 0
     assert connection.pragma("application_id") == APPLICATION_ID
     connection.close()
+
+
+async def test_a_file_of_the_first_version_keeps_its_answers(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    first = f"{migrations()[0]}; PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = 1;"
+    foreign(path, first)
+    foreign(
+        path,
+        "INSERT INTO idempotency (workspace_id, scope, key, created_at, status, response) "
+        "VALUES ('ws_default', 'POST /', 'key-1', 1800000000, 200, x'7b7d')",
+    )
+    store = await SqliteStore.open(path)
+    kept = await store.start_request(WORKSPACE, "POST /", "key-1", now=NOW, lease=1)
+    assert kept == Kept(status=200, body=b"{}")
+    await store.close()
 
 
 async def test_urls_name_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

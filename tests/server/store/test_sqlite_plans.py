@@ -10,13 +10,15 @@ import pytest
 
 from tests.server.store.builders import NOW, created, endpoint, settlement
 from video_translation_server.model import Claim, Delivered
-from video_translation_server.store.sqlite import claims, deliveries, endpoints, jobs, settlements
+from video_translation_server.store.sqlite import claims, deliveries, endpoints, jobs, requests, settlements
 from video_translation_server.store.sqlite.database import Database
 from video_translation_server.store.sqlite.health import Rules
 
-LARGE = frozenset({"deliveries", "events", "jobs", "attempts"})
+LARGE = frozenset({"deliveries", "events", "jobs", "attempts", "idempotency"})
 HOT: dict[str, tuple[str, set[str]]] = {
     "many jobs": (jobs._MANY, {"sqlite_autoindex_jobs_1"}),
+    "answer of a key": (requests._FIND, set()),
+    "answers to prune": (requests._PRUNE, {"idempotency_by_age"}),
     "candidates": (claims._CANDIDATES, {"deliveries_ready", "deliveries_claimed"}),
     "next due": (claims._NEXT_DUE, {"deliveries_ready"}),
     "heads": (claims._HEADS, {"deliveries_ready"}),

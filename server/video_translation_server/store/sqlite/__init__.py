@@ -25,11 +25,13 @@ from video_translation_server.model import (
     Event,
     Job,
     JobStatus,
+    Kept,
+    Mark,
     Settlement,
     Sweep,
 )
 from video_translation_server.probe import Probe, unobserved
-from video_translation_server.store.base import Bells, DeliveryFilter, EventFilter, Retention
+from video_translation_server.store.base import Bell, Bells, DeliveryFilter, EventFilter, Keep, Retention
 from video_translation_server.store.sqlite import (
     claims,
     deliveries,
@@ -37,6 +39,7 @@ from video_translation_server.store.sqlite import (
     jobs,
     log,
     pruning,
+    requests,
     settlements,
     sweeps,
 )
@@ -95,7 +98,7 @@ class SqliteStore:
         rules = Rules(ids=ids, disable_after=disable_after)
         store = cls(await asyncio.to_thread(Database, path), rules, real_time, probe)
         # Nobody else can hold a lease on a file that we own.
-        await store._writer.run(claims.release_all)
+        await store._writer.run(_free_all)
         return store
 
     def _start_reader(self) -> None:
@@ -109,6 +112,10 @@ class SqliteStore:
         except RuntimeError:
             raise StoreError("the store is closed") from None
         return await reading
+
+    async def _write(self, verb: Callable[[apsw.Connection], T], *bells: Bell, keep: Keep[T] | None = None) -> T:
+        """Run a verb in the next transaction, with the answer to its request where one is to be kept."""
+        return await self._writer.run(requests.keeping(verb, keep), *bells)
 
     @property
     def bells(self) -> Bells:
@@ -128,10 +135,10 @@ class SqliteStore:
         """Return when the database can commit."""
         await self._writer.run(log.last_position)
 
-    async def record(self, changes: Sequence[Change]) -> list[bool]:
+    async def record(self, changes: Sequence[Change], *, keep: Keep[list[bool]] | None = None) -> list[bool]:
         """Commit job moves with their events and deliveries."""
         bells = (self._bells.jobs, self._bells.deliveries, self._bells.events)
-        return await self._writer.run(lambda connection: jobs.record(connection, changes), *bells)
+        return await self._write(lambda connection: jobs.record(connection, changes), *bells, keep=keep)
 
     async def job(self, workspace_id: str, job_id: str) -> Job:
         """One job."""
@@ -184,9 +191,9 @@ class SqliteStore:
         """The log position of the newest event."""
         return await self._read(log.last_position)
 
-    async def create_endpoint(self, endpoint: Endpoint) -> int:
+    async def create_endpoint(self, endpoint: Endpoint, *, keep: Keep[int] | None = None) -> int:
         """Keep a new endpoint."""
-        return await self._writer.run(lambda connection: endpoints.create(connection, endpoint))
+        return await self._write(lambda connection: endpoints.create(connection, endpoint), keep=keep)
 
     async def endpoint(self, workspace_id: str, endpoint_id: str) -> Endpoint:
         """One endpoint."""
@@ -203,12 +210,19 @@ class SqliteStore:
         await self._writer.run(lambda connection: endpoints.delete(connection, workspace_id, endpoint_id, now))
 
     async def change_endpoint(
-        self, workspace_id: str, endpoint_id: str, change: Callable[[Endpoint], Endpoint], *, now: float
+        self,
+        workspace_id: str,
+        endpoint_id: str,
+        change: Callable[[Endpoint], Endpoint],
+        *,
+        now: float,
+        keep: Keep[Endpoint] | None = None,
     ) -> Endpoint:
         """Replace an endpoint by what `change` makes of it."""
-        return await self._writer.run(
+        return await self._write(
             lambda connection: endpoints.change(connection, workspace_id, endpoint_id, change, now),
             self._bells.deliveries,
+            keep=keep,
         )
 
     async def expire_endpoints(self, now: float) -> list[str]:
@@ -286,25 +300,30 @@ class SqliteStore:
         """The attempts of one delivery."""
         return await self._read(lambda connection: deliveries.attempts(connection, delivery_id))
 
-    async def resend(self, workspace_id: str, delivery_id: int, *, now: float) -> Delivery:
+    async def resend(
+        self, workspace_id: str, delivery_id: int, *, now: float, keep: Keep[Delivery] | None = None
+    ) -> Delivery:
         """Make a delivery due now."""
-        return await self._writer.run(
-            lambda connection: deliveries.resend(connection, workspace_id, delivery_id, now), self._bells.deliveries
+        return await self._write(
+            lambda connection: deliveries.resend(connection, workspace_id, delivery_id, now),
+            self._bells.deliveries,
+            keep=keep,
         )
 
-    async def send_to(self, event: Event, endpoint_id: str) -> int:
+    async def send_to(self, event: Event, endpoint_id: str, *, keep: Keep[Delivery] | None = None) -> Delivery:
         """Append an event that only one endpoint gets."""
 
-        def verb(connection: apsw.Connection) -> int:
+        def verb(connection: apsw.Connection) -> Delivery:
             number, _ = endpoints.find(connection, event.workspace_id, endpoint_id)
             position = log.insert(connection, event, job=None)
-            return deliveries.send_to(connection, event=position, endpoint=number, now=event.created_at)
+            delivery = deliveries.send_to(connection, event=position, endpoint=number, now=event.created_at)
+            return deliveries.get(connection, event.workspace_id, delivery)
 
-        return await self._writer.run(verb, self._bells.deliveries, self._bells.events)
+        return await self._write(verb, self._bells.deliveries, self._bells.events, keep=keep)
 
-    async def start_sweep(self, sweep: Sweep) -> Sweep:
+    async def start_sweep(self, sweep: Sweep, *, keep: Keep[Sweep] | None = None) -> Sweep:
         """Keep the order to sweep the log for an endpoint."""
-        return await self._writer.run(lambda connection: sweeps.start(connection, sweep), self._bells.sweeps)
+        return await self._write(lambda connection: sweeps.start(connection, sweep), self._bells.sweeps, keep=keep)
 
     async def sweep(self, workspace_id: str, sweep_id: str) -> Sweep:
         """One sweep."""
@@ -316,6 +335,27 @@ class SqliteStore:
             lambda connection: sweeps.advance(connection, now, chunk=chunk, backlog=backlog), self._bells.deliveries
         )
 
+    async def start_request(self, workspace_id: str, scope: str, key: str, *, now: float, lease: float) -> Mark | Kept:
+        """Begin a request with a key."""
+        real_now = self._real_time()
+        times = requests.Times(now=now, real_now=real_now, leased_until=real_now + lease)
+        mark = Mark(workspace_id=workspace_id, scope=scope, key=key, number=self._fences.getrandbits(63))
+        # A mark that a power failure undoes is one whose request, gone as well, cannot miss it.
+        return await self._writer.run(lambda connection: requests.start(connection, mark, times), durable=False)
+
+    async def drop_request(self, mark: Mark) -> None:
+        """Free the key of a request."""
+        await self._writer.run(lambda connection: requests.drop(connection, mark), durable=False)
+
+    async def prune_requests(self, now: float, *, limit: int) -> int:
+        """Delete answers that are kept no longer."""
+        return await self._writer.run(lambda connection: requests.prune(connection, now, self._real_time(), limit))
+
     async def prune(self, now: float, *, retention: Retention, after: int, chunk: int) -> int | None:
         """Delete what retention no longer keeps."""
         return await self._writer.run(lambda connection: pruning.prune(connection, now, retention, after, chunk))
+
+
+def _free_all(connection: apsw.Connection) -> None:
+    claims.release_all(connection)
+    requests.drop_all(connection)
