@@ -159,7 +159,7 @@ class Engine:
 
     def _make_reconciler(self, settings: Settings) -> Reconciler:
         return Reconciler(
-            transport=self.transport,
+            transport=self.transport.in_background(),
             intake=self.intake,
             inbox=self._inbox,
             registry=self.registry,

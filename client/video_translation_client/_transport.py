@@ -6,6 +6,8 @@ What is sent, when it is sent again and where is the exchange's business; what a
 from __future__ import annotations
 
 import contextlib
+import copy
+import dataclasses
 import socket
 import threading
 from collections.abc import Iterator, Mapping
@@ -24,6 +26,7 @@ HttpClient = httpx.Client
 """What a user may bring to send requests with."""
 # Below the 5 s after which servers commonly close an idle connection, so that no request meets a closing one.
 KEEPALIVE: Final = 4.0
+_BACKGROUND_PATIENCE: Final = 1.0
 
 
 class Transport:
@@ -36,11 +39,8 @@ class Transport:
 
     def __init__(self, terms: Terms, http_client: HttpClient | None = None) -> None:
         self._terms = terms
-        self._given = http_client
-        self._client: httpx.Client | None = None
-        self._lock = threading.Lock()
+        self._pool = _Pool(http_client)
         self._leaving = threading.Event()
-        self._closed = False
 
     @property
     def base_url(self) -> str:
@@ -111,6 +111,17 @@ class Transport:
         finally:
             response.close()
 
+    def in_background(self) -> Transport:
+        """Return a view of this transport for a thread that has other things to do than to wait.
+
+        It shares everything, but waits for no `Retry-After` of more than a second: whoever asks again and again
+        has a schedule, and puts the hint into that.
+        """
+        view = copy.copy(self)
+        hasty = dataclasses.replace(self._terms.policy, patience=_BACKGROUND_PATIENCE)
+        view._terms = dataclasses.replace(self._terms, policy=hasty)  # noqa: SLF001 - it is one of us
+        return view
+
     def hurry(self) -> None:
         """Repeat nothing from now on: the client is about to close."""
         self._leaving.set()
@@ -118,11 +129,7 @@ class Transport:
     def close(self) -> None:
         """Close every connection of our own; later requests raise `ClientClosedError`."""
         self.hurry()
-        with self._lock:
-            self._closed = True
-            client, self._client = self._client, None
-        if client is not None:
-            client.close()
+        self._pool.close()
 
     def _try(self, course: Exchange) -> Answer | Lost:
         wait = self._terms.limiter.reserve()
@@ -140,11 +147,11 @@ class Transport:
         return Answer(response.status_code, response.headers, content, self._terms.clock() - began)
 
     def _send(self, request: Request, silence: float | None = None) -> httpx.Response:
-        client = self._open()
+        client = self._pool.open()
         try:
             return client.send(build(client, request, silence), stream=True, follow_redirects=False)
         except RuntimeError as error:
-            if self._closed:  # httpx's word for a client that another thread has just closed
+            if self._pool.closed:  # httpx's word for a client that another thread has just closed
                 raise ClientClosedError("the client was closed during a request") from error
             raise
 
@@ -155,15 +162,32 @@ class Transport:
             if self._terms.clock() > deadline:
                 raise httpx.ReadTimeout("the answer did not end in time")
 
-    def _open(self) -> httpx.Client:
+
+class _Pool:
+    """The connections of a transport and its views, opened at the first request."""
+
+    def __init__(self, given: HttpClient | None) -> None:
+        self._given = given
+        self._client: httpx.Client | None = None
+        self._lock = threading.Lock()
+        self.closed = False
+
+    def open(self) -> httpx.Client:
         with self._lock:
-            if self._closed:
+            if self.closed:
                 raise ClientClosedError("the client is closed: make a new one")
             if self._given is not None:
                 return self._given
             if self._client is None:
                 self._client = httpx.Client(limits=httpx.Limits(keepalive_expiry=KEEPALIVE))
             return self._client
+
+    def close(self) -> None:
+        with self._lock:
+            self.closed = True
+            client, self._client = self._client, None
+        if client is not None:
+            client.close()
 
 
 class Incoming:

@@ -44,7 +44,7 @@ def test_the_public_names_are_sorted_and_there() -> None:
 def test_making_a_client_opens_nothing() -> None:
     before = threading.active_count()
     with VideoTranslationClient("http://localhost:1") as client:
-        assert client._engine.transport._client is None
+        assert client._engine.transport._pool._client is None
         assert threading.active_count() == before
 
 

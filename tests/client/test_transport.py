@@ -124,6 +124,19 @@ async def test_a_hint_beyond_all_patience_goes_to_the_caller(server: FakeServer,
     assert (caught.value.retry_after, server.count("status")) == (31.0, 1)
 
 
+def test_a_background_thread_does_not_sit_out_a_hint(server: FakeServer) -> None:
+    server.overrides["status"] = scripted(error(500, "x"), error(429, "rate_limit_exceeded"))
+    transport = Transport(terms(server.url))
+    view = transport.in_background()
+    server.answer_headers["retry-after"] = "2"
+    with pytest.raises(ServerError) as caught:
+        view.send(get_status())
+    assert (caught.value.retry_after, server.count("status")) == (2.0, 1)
+    transport.close()
+    with pytest.raises(ClientClosedError):
+        view.send(get_status())
+
+
 async def test_another_server_is_asked_at_once_and_kept(server: FakeServer, closed_port: int, kind: str) -> None:
     job_id = server.new_job()
     shared = terms(f"http://127.0.0.1:{closed_port}", server.url, options=Options(max_retries=0))
