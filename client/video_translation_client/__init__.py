@@ -1,96 +1,31 @@
-"""The Python client for video-translation jobs: push first, with a poll behind it."""
+"""The Python client for video-translation jobs: push first, with a poll behind it.
 
+The public names are listed in `_public` and loaded when one of them is first asked for, so that the command line
+need not load what it does not use.
+"""
+
+import importlib
 import logging
+from typing import TYPE_CHECKING, Any
 
-from video_translation_client._async_client import AsyncVideoTranslationClient
-from video_translation_client._async_handle import AsyncJob
-from video_translation_client._async_registration import AsyncRegistration
-from video_translation_client._client import VideoTranslationClient
-from video_translation_client._dispatcher import EventCallback, RetryLater
-from video_translation_client._errors import (
-    APIError,
-    AuthenticationError,
-    ClientClosedError,
-    ConflictError,
-    GoneError,
-    InboxError,
-    InsufficientCreditError,
-    InvalidRequestError,
-    JobCancelledError,
-    JobFailedError,
-    NotFoundError,
-    PayloadTooLargeError,
-    PermissionDeniedError,
-    RateLimitError,
-    ServerError,
-    ServerUnreachableError,
-    UnexpectedResponseError,
-    VideoTranslationError,
-    WaitTimeoutError,
-    WebhookVerificationError,
-)
-from video_translation_client._handle import Job
-from video_translation_client._metrics import Durations, Metrics, Responses
-from video_translation_client._models import Event, JobSnapshot
-from video_translation_client._operations import Attempt, Delivery, Endpoint, Recovery
-from video_translation_client._polling import CLASSIC_POLL, JOB_POLL, SAFETY_NET, PollPolicy
-from video_translation_client._raw import RawResponse
-from video_translation_client._receiver import Receiver, Reply
-from video_translation_client._registration import Registration
-from video_translation_client._storage import InboxState, InboxStorage
-from video_translation_client._webhooks import Webhooks
+if TYPE_CHECKING:
+    from video_translation_client._public import *  # noqa: F403 - exactly the names of its `__all__`
+    from video_translation_client._public import __all__ as __all__
+else:
+
+    def __getattr__(name: str) -> Any:
+        if name == "__all__" or not name.startswith("_"):
+            public = importlib.import_module("video_translation_client._public")
+            if name == "__all__" or name in public.__all__:
+                globals()[name] = getattr(public, name)
+                return globals()[name]
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__getattr__("__all__")})
+
 
 __version__ = "0.1.0"
-
-__all__ = [  # noqa: RUF022 - plainly sorted
-    "APIError",
-    "AsyncJob",
-    "AsyncRegistration",
-    "AsyncVideoTranslationClient",
-    "Attempt",
-    "AuthenticationError",
-    "CLASSIC_POLL",
-    "ClientClosedError",
-    "ConflictError",
-    "Delivery",
-    "Durations",
-    "Endpoint",
-    "Event",
-    "EventCallback",
-    "GoneError",
-    "InboxError",
-    "InboxState",
-    "InboxStorage",
-    "InsufficientCreditError",
-    "InvalidRequestError",
-    "JOB_POLL",
-    "Job",
-    "JobCancelledError",
-    "JobFailedError",
-    "JobSnapshot",
-    "Metrics",
-    "NotFoundError",
-    "PayloadTooLargeError",
-    "PermissionDeniedError",
-    "PollPolicy",
-    "RateLimitError",
-    "RawResponse",
-    "Receiver",
-    "Recovery",
-    "Registration",
-    "Reply",
-    "Responses",
-    "RetryLater",
-    "SAFETY_NET",
-    "ServerError",
-    "ServerUnreachableError",
-    "UnexpectedResponseError",
-    "VideoTranslationClient",
-    "VideoTranslationError",
-    "WaitTimeoutError",
-    "WebhookVerificationError",
-    "Webhooks",
-]
 
 # A library is silent until the program says where logs go: logging.basicConfig(level="INFO", ...).
 logging.getLogger("video_translation_client").addHandler(logging.NullHandler())

@@ -9,9 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Generic, Self, TypeVar
-
-from fastapi import APIRouter
+from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
 from video_translation_client._calls import Calls
 from video_translation_client._dispatcher import EventCallback
@@ -24,8 +22,10 @@ from video_translation_client._reconcile import Policies
 from video_translation_client._signature import DEFAULT_TOLERANCE
 from video_translation_client._storage import InboxStorage
 from video_translation_client._transport import HttpClient
-from video_translation_client.integrations import fastapi as fastapi_integration
 from video_translation_client.integrations.asgi import ReceiverApp
+
+if TYPE_CHECKING:
+    from fastapi import APIRouter
 
 HttpT = TypeVar("HttpT")
 
@@ -144,7 +144,9 @@ class BaseClient(Generic[HttpT]):
         Tell the service of it with `register_webhook(url=...)`. A delivery that comes before that is asked
         to come again.
         """
-        return fastapi_integration.webhook_router(self._engine.receiver, path)
+        from video_translation_client.integrations.fastapi import webhook_router  # noqa: PLC0415 - only who has FastAPI
+
+        return webhook_router(self._engine.receiver, path)
 
     def webhook_app(self) -> ReceiverApp:
         """Make an ASGI application that takes this client's deliveries, to mount where you like; any path will do.

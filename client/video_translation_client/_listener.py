@@ -12,15 +12,15 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-import uvicorn
-from fastapi import FastAPI, Response
-
-from video_translation_client._connection import Connection
 from video_translation_client._errors import VideoTranslationError
 from video_translation_client._receiver import DEFAULT_PATH, Receiver
 from video_translation_client.integrations.asgi import ReceiverApp
+
+if TYPE_CHECKING:
+    import uvicorn
+    from fastapi import FastAPI
 
 logger = logging.getLogger("video_translation_client")
 
@@ -87,6 +87,10 @@ class Listener:
             OSError: the address cannot be bound, for example because the port is taken.
             VideoTranslationError: the server did not come up.
         """
+        import uvicorn  # noqa: PLC0415 - only who receives on a thread needs it
+
+        from video_translation_client._connection import Connection  # noqa: PLC0415 - as above
+
         began = time.perf_counter()
         sock = self._bind()
         self._port = sock.getsockname()[1]
@@ -156,6 +160,8 @@ class Listener:
 
 
 def _app(receiver: Receiver) -> FastAPI:
+    from fastapi import FastAPI, Response  # noqa: PLC0415 - as above
+
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
 
     async def healthz() -> Response:

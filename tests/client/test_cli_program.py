@@ -50,6 +50,29 @@ def test_the_shell_completes_commands() -> None:
     assert done.stdout.split() == ["plain,status"]
 
 
+@pytest.mark.parametrize(
+    ("words", "unwanted"),
+    [
+        (["--help"], {"httpx", "rich.console", "uvicorn", "fastapi", "asyncio"}),
+        (["status"], {"uvicorn", "fastapi"}),
+    ],
+)
+def test_a_command_loads_only_what_it_uses(words: list[str], unwanted: set[str]) -> None:
+    program = """
+import sys
+from video_translation_client.cli.program import cli
+try:
+    cli(["--base-url", "http://127.0.0.1:1", *sys.argv[1:]])
+finally:
+    print(*sys.modules, file=sys.stderr)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, *words], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert "video_translation_client.cli.jobs" in done.stderr.split()
+    assert unwanted & set(done.stderr.split()) == set()
+
+
 def test_a_broken_pipe_is_quiet(server: FakeServer) -> None:
     server.new_job()
     script = f"{sys.executable} -m video_translation_client --base-url {server.url} status | true"

@@ -37,7 +37,7 @@ def test_the_public_names_are_sorted_and_there() -> None:
     assert names == sorted(names)
     assert all(hasattr(video_translation_client, name) for name in names)
     public = {name for name in vars(video_translation_client) if not name.startswith("_")}
-    assert public - set(names) <= {"cli", "integrations", "logging", "prometheus"}
+    assert public - set(names) <= {"cli", "integrations", "prometheus", "importlib", "logging", "Any", "TYPE_CHECKING"}
     assert video_translation_client.__version__
 
 

@@ -16,7 +16,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 from rich.text import Text
 
-from video_translation_client import JobSnapshot
+from video_translation_client._models import JobSnapshot
 from video_translation_client.cli.output import harmless
 from video_translation_client.cli.records import COLOURS, time_left
 

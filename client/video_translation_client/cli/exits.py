@@ -49,7 +49,7 @@ class Refusal(click.ClickException):
 
 def refusal_of(error: Exception, *, as_json: bool) -> Refusal | None:
     """Return what an exception means for whoever typed the command; None for one that nobody expects."""
-    from video_translation_client import (  # noqa: PLC0415 - only a command that failed pays for it
+    from video_translation_client._errors import (  # noqa: PLC0415 - only a command that failed pays for it
         APIError,
         JobFailedError,
         ServerUnreachableError,

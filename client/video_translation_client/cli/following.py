@@ -70,7 +70,7 @@ class Follower:
 
     @staticmethod
     def _give_up(jobs: Sequence[Job], timeout: float | None) -> None:
-        from video_translation_client import WaitTimeoutError  # noqa: PLC0415 - see the package
+        from video_translation_client._errors import WaitTimeoutError  # noqa: PLC0415 - see the package
 
         open_jobs = [job for job in jobs if not job.done()]
         names = ", ".join(job.id for job in open_jobs)
@@ -84,7 +84,7 @@ class Follower:
 
 def _state(job: Job) -> JobSnapshot | None:
     """Return what is known of a job; raise why nothing can be."""
-    from video_translation_client import JobFailedError  # noqa: PLC0415 - see the package
+    from video_translation_client._errors import JobFailedError  # noqa: PLC0415 - see the package
 
     error = job.exception(0) if job.done() else None
     if error is not None and not isinstance(error, JobFailedError):

@@ -52,7 +52,7 @@ def listen(
     Reads the service's event stream: no tunnel, no endpoint. With --forward-to a local app gets each event as the
     service would deliver it, signed with the secret that is printed at the start.
     """
-    from video_translation_client import NotFoundError  # noqa: PLC0415 - see the package
+    from video_translation_client._errors import NotFoundError  # noqa: PLC0415 - see the package
 
     types = [name.strip() for name in (events or "").split(",") if name.strip()]
     signer = _signer(secret)
@@ -89,7 +89,7 @@ def _forwarder(session: Session, target: str | None) -> AbstractContextManager[F
 
 def _forward(forwarder: Forwarder, message: Message, secret: str) -> dict[str, Any]:
     """Deliver one event; what goes wrong is told and does not end the listening."""
-    from video_translation_client import ServerUnreachableError  # noqa: PLC0415 - see the package
+    from video_translation_client._errors import ServerUnreachableError  # noqa: PLC0415 - see the package
     from video_translation_client._signature import sign  # noqa: PLC0415 - as above
 
     body = message.data.encode()

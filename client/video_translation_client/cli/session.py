@@ -39,7 +39,7 @@ class Session:
 
     def client(self, **options: Any) -> VideoTranslationClient:
         """Make a client; the command closes it."""
-        from video_translation_client import VideoTranslationClient  # noqa: PLC0415 - see the package
+        from video_translation_client._client import VideoTranslationClient  # noqa: PLC0415 - see the package
 
         _log_to_stderr(self.verbose)
         if self.request_timeout is not None:

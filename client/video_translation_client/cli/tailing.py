@@ -45,7 +45,7 @@ class Tail:
             NotFoundError: the service has no stream.
             GoneError: the cursor was pruned from the log, also while it was broken.
         """
-        from video_translation_client import (  # noqa: PLC0415 - see the package
+        from video_translation_client._errors import (  # noqa: PLC0415 - see the package
             RateLimitError,
             ServerError,
             ServerUnreachableError,

@@ -47,7 +47,7 @@ def verify(
 
     Exits with 0 when the delivery is genuine, and with 1 and the reason when it is not.
     """
-    from video_translation_client import WebhookVerificationError  # noqa: PLC0415 - see the package
+    from video_translation_client._errors import WebhookVerificationError  # noqa: PLC0415 - see the package
     from video_translation_client._signature import Keyring  # noqa: PLC0415 - as above
 
     headers = (_read_headers(file) if file else {}) | _read_lines(given)
@@ -92,7 +92,7 @@ def _read_lines(lines: Iterable[str]) -> dict[str, str]:
 
 
 def _read_event(content: bytes) -> Mapping[str, Any]:
-    from video_translation_client import WebhookVerificationError  # noqa: PLC0415 - see the package
+    from video_translation_client._errors import WebhookVerificationError  # noqa: PLC0415 - see the package
     from video_translation_client._models import read_event  # noqa: PLC0415 - as above
 
     try:
