@@ -2,8 +2,6 @@
 
 from hypothesis import HealthCheck, settings
 
-settings.register_profile("bounded", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile(
-    "fuzz", deadline=None, max_examples=5_000, stateful_step_count=80, suppress_health_check=[HealthCheck.too_slow]
-)
+settings.register_profile("bounded", deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("fuzz", deadline=None, max_examples=5_000, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("bounded")
