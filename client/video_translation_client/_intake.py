@@ -12,11 +12,13 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Final
 
-from video_translation_client._inbox import Inbox, Receipt, Verdict
+from video_translation_client._errors import APIError
+from video_translation_client._inbox import Gap, Inbox, Receipt, Verdict
 from video_translation_client._jobs import JobRegistry
 from video_translation_client._keeper import Keeper
 from video_translation_client._metrics import Meter
 from video_translation_client._models import COMPLETED, Event, JobSnapshot
+from video_translation_client._operations.events import oldest_cursor, places_between
 
 logger = logging.getLogger("video_translation_client")
 
@@ -111,6 +113,32 @@ class Intake:
             return
         self._cursor = cursor
         self._afterwards(lambda: self._note_cursor(cursor))
+
+    def log_broke(self, cursor: str | None, error: APIError) -> str | None:
+        """Say, once, that the log cannot be read on from our place: it was pruned, or is another service's.
+
+        Returns:
+            The oldest place that the log still has, to read on from; None where the service names none.
+        """
+        oldest = oldest_cursor(error)
+        lost = places_between(cursor, oldest)
+        self._meter.count("log_breaks")
+        logger.warning(
+            "the event log cannot be read on from %s (%s); reading on from %s: %s between them are lost to callbacks, "
+            "and jobs that are waited for are asked for",
+            cursor,
+            error,
+            oldest or "its end",
+            "events" if lost is None else f"up to {lost} events (of all jobs)",
+        )
+        return oldest
+
+    def settle(self, gap: Gap) -> int:
+        """Go on over a gap that the log was read for; return how many events are lost in it."""
+        skipped = self._inbox.settle(gap)
+        if gap.after > 0:  # a job first met in its middle began before this client
+            self._meter.count("events_lost", skipped)
+        return skipped
 
     def _note_cursor(self, cursor: str) -> None:
         if self._keeper is not None:

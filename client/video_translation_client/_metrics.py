@@ -17,7 +17,7 @@ from typing import Any, Final
 _STATUS_CALLS: Final = ("get_status", "get_job")
 _PLAIN_COUNTS: Final = (
     *("retries", "pushes_received", "pushes_refused", "events", "duplicates_dropped", "out_of_order"),
-    *("gaps_found", "gaps_filled", "callback_errors", "jobs_completed", "jobs_failed"),
+    *("gaps_found", "gaps_filled", "events_lost", "log_breaks", "callback_errors", "jobs_completed", "jobs_failed"),
 )
 _KEPT: Final = 10_000
 
@@ -121,6 +121,8 @@ class Metrics:
         out_of_order: pushed deliveries that came below a sequence already pushed, or ahead of a gap.
         gaps_found: times that a sequence jumped.
         gaps_filled: gaps of which the event log held the missing events.
+        events_lost: transitions that are missing between two that came, and that the event log no longer holds.
+        log_breaks: times that the event log no longer went back to this client's place, so that events may be lost.
         callback_errors: user callbacks that raised.
         push_latency: from an event's `created_at` to its first push arriving (by both hosts' clocks).
         completion_delay: from a job's end to this client knowing of it, however it learned.
@@ -144,6 +146,8 @@ class Metrics:
     responses: Mapping[str, Responses] = field(default_factory=dict)
     jobs_completed: int = 0
     jobs_failed: int = 0
+    events_lost: int = 0
+    log_breaks: int = 0
 
     @property
     def status_calls(self) -> int:

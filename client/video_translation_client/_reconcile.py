@@ -163,16 +163,18 @@ class Reconciler:
 
     def _start_over(self, error: APIError) -> None:
         """The log no longer knows the cursor: it was pruned, or the store behind it is a new one."""
-        logger.warning("the event log cannot be read on from %s (%s); reading on from its end", self._cursor, error)
-        newest = self._send(list_events(limit=1))
-        if newest.events:
-            self._cursor = newest.events[0].id
+        self._cursor = self._intake.log_broke(self._cursor, error) or self._end_of_log()
+        self._read_on()  # what it still holds, before what is missing is given up
         for job_id in self._inbox.gaps():
             gap = self._inbox.gap(job_id)
             if gap is not None:
-                self._inbox.settle(gap)
+                self._intake.settle(gap)
         for job in self._registry.waiting():
             self._poll_from_now(job.id)
+
+    def _end_of_log(self) -> str | None:
+        newest = self._send(list_events(limit=1))
+        return newest.events[0].id if newest.events else self._cursor
 
     def _net(self) -> float:
         pushes = self._meter.value("pushes_received")
@@ -211,7 +213,7 @@ class Reconciler:
             delay = self._policies.gap.delay(attempt)
             logger.warning("job %s: the gap could not be filled (%s); next try in %.1f s", job_id, error, delay)
             return delay
-        skipped = self._inbox.settle(gap)
+        skipped = self._intake.settle(gap)
         if found:
             self._meter.count("gaps_filled")
             self._meter.count("gaps_found", 1 if gap.after == 0 else 0)

@@ -37,6 +37,8 @@ _COUNTERS: Final = {
     "out_of_order": "Pushed deliveries that came late or ahead of a gap.",
     "gaps_found": "Times that a sequence jumped.",
     "gaps_filled": "Gaps of which the event log held the missing events.",
+    "events_lost": "Transitions that are missing and that the event log no longer holds.",
+    "log_breaks": "Times that the event log no longer went back to this client's place.",
     "callback_errors": "User callbacks that raised.",
 }
 _QUANTILES: Final = (50, 99)

@@ -50,6 +50,7 @@ class FakeServer:
         self.overrides: dict[str, Callable[[], Answer | None]] = {}
         self.answer_headers: dict[str, str] = {}
         self.page_size = 100
+        self.pruned = 0
         self.number = 0
         self.changed = threading.Condition(self.lock)
         self._httpd: _Httpd | None = None
@@ -228,6 +229,8 @@ class FakeServer:
         place = self._place(after)
         if place is None:
             return error(400, "invalid_parameter", "names nothing known", "after")
+        if place < self.pruned:
+            return error(410, "cursor_expired", f"no longer kept; the oldest is cur_{self.pruned}", "after")
         rest = [(i, e) for i, e in chosen if i > place]
         page = rest[:limit]
         more = len(rest) > limit

@@ -106,7 +106,7 @@ def test_the_stricter_openmetrics_format_is_valid_too() -> None:
     registry = CollectorRegistry()
     register(Client(busy_meter()), registry)
     text = generate_openmetrics(registry).decode()  # type: ignore[no-untyped-call]
-    assert len(list(read_openmetrics(text))) == 15  # type: ignore[no-untyped-call]
+    assert len(list(read_openmetrics(text))) == 17  # type: ignore[no-untyped-call]
 
 
 def test_two_clients_on_one_registry_are_refused_and_one_can_leave() -> None:

@@ -140,6 +140,29 @@ def test_a_log_that_forgot_the_place_is_read_on_from_its_end(
     server.wait_for(lambda: server.count("job") == 1)  # what the handle missed is asked for
 
 
+def test_a_pruned_log_is_read_on_from_the_oldest_that_it_still_has(
+    server: FakeServer, make_client: MakeClient, recorder: Recorder, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = make_client()
+    client.register_webhook(recorder)
+    (job,) = client.translate("https://v", ["French"])
+    server.push(server.log[0])
+    recorder.wait_for(1)
+    with server.lock:
+        server.pruned = 3
+        for status in ("running", "running", "running", "completed"):
+            last = server.move(job.id, status)
+    server.push(last)  # it shows a gap, into which the client looks
+    assert job.result(10).status == "completed"
+    recorder.wait_for(3)
+    client.close()
+    assert recorder.sequences(job.id) == [1, 4, 5]
+    assert "cannot be read on from cur_0" in caplog.text
+    assert "reading on from cur_3: up to 3 events (of all jobs) between them are lost" in caplog.text
+    metrics = client.metrics()
+    assert (metrics.log_breaks, metrics.events_lost) == (1, 2)
+
+
 # --- the safety net -----------------------------------------------------------------------------------
 
 

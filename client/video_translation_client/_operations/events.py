@@ -6,16 +6,19 @@ When the log is read, and what follows from it, is decided elsewhere.
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from video_translation_client._errors import APIError
 from video_translation_client._models import Event, read_event
 from video_translation_client._operations.operation import PAGE_SIZE, Operation, next_token, read_list
 
 logger = logging.getLogger("video_translation_client")
 
 _EVENTS: Final = "/v3/webhooks/events"
+_CURSOR: Final = re.compile(r"cur_([0-9]{1,18})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,19 @@ def list_events(
     query: dict[str, str | int] = {"limit": limit}
     query |= {name: value for name, value in filters.items() if value is not None}
     return Operation("list_events", "GET", _EVENTS, _read_events, query=query, repeatable=True)
+
+
+def oldest_cursor(refusal: APIError) -> str | None:
+    """Return the oldest place that the log still has, as the refusal of an older one names it; else None."""
+    named = [match[0] for match in _CURSOR.finditer(str(refusal))] if refusal.code == "cursor_expired" else []
+    return named[-1] if named else None
+
+
+def places_between(cursor: str | None, other: str | None) -> int | None:
+    """Return how many places of the log lie between two cursors; None where they do not tell."""
+    ends = [_CURSOR.fullmatch(place or "") for place in (cursor, other)]
+    first, last = (int(end[1]) if end else None for end in ends)
+    return None if first is None or last is None else last - first
 
 
 def stream_events(event_types: Sequence[str] = ()) -> Operation[None]:
