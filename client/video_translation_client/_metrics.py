@@ -113,7 +113,7 @@ class Metrics:
 
     Attributes:
         requests: HTTP requests sent (retries included) by operation, for example `{"get_status": 1}`.
-        retries: requests that were repeated because the first try met no server.
+        retries: requests that were repeated because a try met no server or an error that may pass.
         pushes_received: deliveries that arrived and were proven genuine, repeats included.
         pushes_refused: deliveries that were answered with an error: unsigned, unreadable, too early.
         events: events accepted, each once, whether pushed or read from the log.
