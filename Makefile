@@ -3,6 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 WORKERS ?= 4
+FUZZ_SECONDS ?= 60
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
@@ -48,6 +49,11 @@ run: $(VENV)/runtime ## serve on http://localhost:8000 until Ctrl-C (FLAGS="..."
 .PHONY: test
 test: $(VENV)/dev ## run the tests, side by side in WORKERS processes (ARGS="-k words" picks some)
 	@$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+
+.PHONY: fuzz
+fuzz: $(VENV)/dev ## search with the property tests, in rounds, for FUZZ_SECONDS (60; a round that began is finished)
+	@end=$$((SECONDS + $(FUZZ_SECONDS))); while [ $$SECONDS -lt $$end ]; do \
+		$(BIN)/python -m pytest -q -n $(WORKERS) -m fuzz --hypothesis-profile=fuzz --timeout=900 $(ARGS) || exit 1; done
 
 .PHONY: integration-test
 integration-test: $(VENV)/runtime ## server and client side by side, with both logs, requests per job and delays

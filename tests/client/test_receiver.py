@@ -117,6 +117,7 @@ EVENTS = st.fixed_dictionaries({}, optional=dict.fromkeys(FIELDS, JSON)).map(
 )
 
 
+@pytest.mark.fuzz
 @given(body=st.one_of(st.binary(), JSON.map(json.dumps).map(str.encode), EVENTS.map(json.dumps).map(str.encode)))
 def test_whatever_a_signed_body_holds_there_is_an_answer(body: bytes) -> None:
     dispatcher = Dispatcher(Meter())

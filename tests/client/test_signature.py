@@ -129,6 +129,7 @@ SECRETS = st.one_of(
 )
 
 
+@pytest.mark.fuzz
 @given(body=st.binary(), headers=st.dictionaries(NAMES, VALUES), secrets=st.lists(SECRETS, max_size=3))
 def test_whatever_comes_in_only_our_error_comes_out(body: bytes, headers: dict[str, str], secrets: list[str]) -> None:
     with pytest.raises(WebhookVerificationError) as caught:

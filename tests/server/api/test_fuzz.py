@@ -24,8 +24,14 @@ class Ask(Protocol):
     def __call__(self, method: str, path: str, **request: Any) -> None: ...
 
 
+pytestmark = pytest.mark.fuzz
+LONG = settings.get_current_profile_name() == "fuzz"
 FUZZ = settings(
-    max_examples=120, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck)
+    max_examples=settings().max_examples if LONG else 120,
+    deadline=None,
+    database=None,
+    derandomize=not LONG,
+    suppress_health_check=list(HealthCheck),
 )
 
 texts = st.text(st.characters(codec=None, exclude_categories=()), max_size=30) | st.sampled_from(

@@ -3,6 +3,7 @@
 import asyncio
 import time
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -10,6 +11,8 @@ from tests.server.outbound.servers import EMPTY_OK, LONG, Peer, Server, to
 from video_translation_server.model import Outcome, OutcomeKind
 from video_translation_server.outbound import AddressPolicy, Http1Sender
 from video_translation_server.outbound.answer import Answer
+
+pytestmark = pytest.mark.fuzz
 
 DEADLINE = 0.05
 SECOND = b"HTTP/1.1 202 Second\r\nContent-Length: 0\r\n\r\n"
@@ -63,7 +66,7 @@ def read(pieces: list[bytes]) -> tuple[object, ...]:
 
 
 @given(parts=answers)
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=max(500, settings().max_examples), deadline=None)
 def test_an_answer_is_the_same_however_it_is_cut_into_pieces(parts: list[bytes]) -> None:
     whole = b"".join(parts)
     expected = read([whole])
@@ -113,6 +116,6 @@ async def talk(parts: list[bytes], end: str) -> None:
 @example(parts=[EMPTY_OK, EMPTY_OK], end="hold")
 @example(parts=[EMPTY_OK, b"\r\n"], end="hold")
 @example(parts=[b"HTTP/1.1 204 X\r\nContent-Length: 5\r\n\r\nhello"], end="hold")
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=max(150, settings().max_examples), deadline=None)
 def test_an_outcome_always_and_no_connection_reused_after_garbage(parts: list[bytes], end: str) -> None:
     asyncio.run(talk(parts, end))
