@@ -85,6 +85,10 @@ class ClientWebhooks(_Known):
         self._send = send
         self.deliveries = Deliveries(send)
 
+    def event_types(self) -> dict[str, str]:
+        """Read every type of event with what it tells."""
+        return self._send(operations.list_event_types())
+
     def create(self, url: str, *, events: Sequence[str] | None = None, **fields: Any) -> Endpoint:
         """Register any URL; the answer has the `secret`, which is told only now.
 
@@ -169,6 +173,10 @@ class AsyncClientWebhooks(_Known):
         super().__init__(secret, registered, tolerance)
         self._send = send
         self.deliveries = AsyncDeliveries(send)
+
+    async def event_types(self) -> dict[str, str]:
+        """Read every type of event with what it tells."""
+        return await self._send(operations.list_event_types())
 
     async def create(self, url: str, *, events: Sequence[str] | None = None, **fields: Any) -> Endpoint:
         """Register any URL; the answer has the `secret`, which is told only now.

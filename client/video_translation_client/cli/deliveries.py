@@ -5,20 +5,14 @@ Endpoints are in `webhooks`; the events as they happen are shown by `listen`.
 
 from __future__ import annotations
 
-import functools
 import itertools
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import click
 
 from video_translation_client.cli import exits
-from video_translation_client.cli.calls import ask, ask_all, send
 from video_translation_client.cli.records import plain_record
 from video_translation_client.cli.session import Session, shared_options
-
-if TYPE_CHECKING:
-    from video_translation_client import Event
 
 _STATES: Final = ("waiting", "due", "delivered", "superseded", "dead")
 _EVENT_COLUMNS: Final = ("created_at", "event_type", "video_translate_id", "status", "event_id")
@@ -34,9 +28,10 @@ _JOB = click.option("--job", "job_id", metavar="ID", help="Only of this job.")
 @_LIMIT
 @shared_options
 @click.pass_obj
-def events(session: Session, /, *, limit: int, **filters: str | None) -> int:
+def events(session: Session, /, *, limit: int, after: str | None, job_id: str | None, event_type: str | None) -> int:
     """Show the event log."""
-    found = list(itertools.islice(_events(session, **filters), limit))
+    with session.client() as client:
+        found = list(itertools.islice(client.list_events(after, job_id=job_id, event_type=event_type), limit))
     if session.json:
         session.output.show_all([dict(event.raw) for event in found], ())
         return exits.COMPLETED
@@ -59,9 +54,8 @@ def events(session: Session, /, *, limit: int, **filters: str | None) -> int:
 @click.pass_obj
 def event_types(session: Session, /) -> int:
     """Show every type of event."""
-    from video_translation_client._operations import list_event_types  # noqa: PLC0415 - see the package
-
-    found = ask(session, list_event_types())
+    with session.client() as client:
+        found = client.webhooks.event_types()
     rows = [{"event_type": name, "description": text} for name, text in found.items()]
     session.output.show_all(rows, ("event_type", "description"))
     return exits.COMPLETED
@@ -77,10 +71,10 @@ def event_types(session: Session, /) -> int:
 @click.pass_obj
 def deliveries(session: Session, /, *, limit: int, **filters: str | None) -> int:
     """Show deliveries, the newest first."""
-    from video_translation_client._operations import list_deliveries  # noqa: PLC0415 - see the package
-
-    found = itertools.islice(ask_all(session, functools.partial(list_deliveries, **filters)), limit)
-    session.output.show_all([plain_record(delivery) for delivery in found], _COLUMNS)
+    given = {name: value for name, value in filters.items() if value is not None}
+    with session.client() as client:
+        found = [plain_record(item) for item in itertools.islice(client.webhooks.deliveries.list(**given), limit)]
+    session.output.show_all(found, _COLUMNS)
     return exits.COMPLETED
 
 
@@ -90,9 +84,8 @@ def deliveries(session: Session, /, *, limit: int, **filters: str | None) -> int
 @click.pass_obj
 def delivery(session: Session, /, delivery_id: str) -> int:
     """Show one delivery with its attempts."""
-    from video_translation_client._operations import get_delivery  # noqa: PLC0415 - see the package
-
-    record = plain_record(ask(session, get_delivery(delivery_id)))
+    with session.client() as client:
+        record = plain_record(client.webhooks.deliveries.get(delivery_id))
     if session.json:
         session.output.show_fields(record)
         return exits.COMPLETED
@@ -108,25 +101,8 @@ def delivery(session: Session, /, delivery_id: str) -> int:
 @click.pass_obj
 def resend(session: Session, /, delivery_ids: tuple[str, ...]) -> int:
     """Send deliveries again, now."""
-    from video_translation_client import _operations  # noqa: PLC0415 - see the package
-
     with session.client() as client:
         for delivery_id in delivery_ids:
-            record = plain_record(send(client, _operations.resend(delivery_id)))
+            record = plain_record(client.webhooks.deliveries.resend(delivery_id))
             session.output.show(record, f"{record['id']}  {record['state']}")
     return exits.COMPLETED
-
-
-def _events(session: Session, *, after: str | None, job_id: str | None, event_type: str | None) -> Iterator[Event]:
-    """Yield the log forward from a place, or without one the newest first."""
-    from video_translation_client._operations import list_events  # noqa: PLC0415 - see the package
-
-    token: str | None = None
-    with session.client() as client:
-        while True:
-            page = send(client, list_events(after, token=token, job_id=job_id, event_type=event_type))
-            yield from page.events
-            place = page.cursor if after is not None else page.next_token
-            if not page.has_more or place in (None, after, token):
-                return
-            after, token = (place, None) if after is not None else (None, place)

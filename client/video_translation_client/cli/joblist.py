@@ -5,14 +5,12 @@ Starting and following jobs is in `jobs`.
 
 from __future__ import annotations
 
-import functools
 import itertools
 from typing import Final
 
 import click
 
 from video_translation_client.cli import exits
-from video_translation_client.cli.calls import ask, ask_all, send
 from video_translation_client.cli.records import JOB_COLUMNS, job_line, job_record
 from video_translation_client.cli.session import Session, shared_options
 
@@ -38,14 +36,13 @@ def list_jobs(
     everything: bool,
 ) -> int:
     """Show jobs, the newest first; further pages are read as they are needed."""
-    from video_translation_client import _operations  # noqa: PLC0415 - see the package
-
-    wanted = (
-        job
-        for job in ask_all(session, functools.partial(_operations.list_jobs, status=status))
-        if language in (None, job.output_language) and (title is None or title in (job.title or ""))
-    )
-    found = [job_record(job) for job in itertools.islice(wanted, None if everything else limit)]
+    with session.client() as client:
+        wanted = (
+            job
+            for job in client.list_jobs(status)
+            if language in (None, job.output_language) and (title is None or title in (job.title or ""))
+        )
+        found = [job_record(job) for job in itertools.islice(wanted, None if everything else limit)]
     session.output.show_all(found, JOB_COLUMNS)
     return exits.COMPLETED
 
@@ -56,11 +53,9 @@ def list_jobs(
 @click.pass_obj
 def cancel(session: Session, /, ids: tuple[str, ...]) -> int:
     """Cancel jobs. One that has ended is refused, with exit code 1."""
-    from video_translation_client._operations import cancel_job  # noqa: PLC0415 - see the package
-
     with session.client() as client:
         for job_id in dict.fromkeys(ids):
-            job = send(client, cancel_job(job_id))
+            job = client.cancel(job_id)
             session.output.show(job_record(job), job_line(job))
     return exits.COMPLETED
 
@@ -70,8 +65,7 @@ def cancel(session: Session, /, ids: tuple[str, ...]) -> int:
 @click.pass_obj
 def languages(session: Session, /) -> int:
     """Show the names that --language takes."""
-    from video_translation_client._operations import list_languages  # noqa: PLC0415 - see the package
-
-    for name in ask(session, list_languages()):
-        session.output.show({"language": name}, name)
+    with session.client() as client:
+        for name in client.languages():
+            session.output.show({"language": name}, name)
     return exits.COMPLETED

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from video_translation_client.cli import exits
-from video_translation_client.cli.calls import send
 from video_translation_client.cli.following import Follower
 from video_translation_client.cli.records import job_line, job_record
 from video_translation_client.cli.session import Session, shared_options
@@ -80,11 +79,8 @@ def submit(
 @click.pass_obj
 def status(session: Session, /, ids: tuple[str, ...]) -> int:
     """Show jobs; without an ID the newest one. Exits with 1 when one of them failed."""
-    from video_translation_client._operations import get_job, get_status  # noqa: PLC0415 - see the package
-
-    questions = [get_job(job_id) for job_id in dict.fromkeys(ids)] or [get_status()]
     with session.client() as client:
-        found = [send(client, question) for question in questions]
+        found = [client.get_job(job_id) for job_id in dict.fromkeys(ids)] or [client.get_status()]
     for job in found:
         if len(found) == 1:
             session.output.show_fields(job_record(job))

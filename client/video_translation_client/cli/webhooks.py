@@ -5,18 +5,18 @@ Events and deliveries are in `deliveries`, whose commands belong to the same gro
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from video_translation_client.cli import exits
-from video_translation_client.cli.calls import ask, ask_all, send
 from video_translation_client.cli.records import plain_record
 from video_translation_client.cli.session import Session, shared_options
 
 if TYPE_CHECKING:
-    from video_translation_client._operations import Operation
+    from video_translation_client import VideoTranslationClient
 
 _COLUMNS: Final = ("endpoint_id", "status", "url", "events", "description")
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -34,9 +34,8 @@ def webhooks() -> None:
 @click.pass_obj
 def list_(session: Session, /) -> int:
     """Show every endpoint of the workspace."""
-    from video_translation_client._operations import list_endpoints  # noqa: PLC0415 - see the package
-
-    session.output.show_all([plain_record(endpoint) for endpoint in ask_all(session, list_endpoints)], _COLUMNS)
+    with session.client() as client:
+        session.output.show_all([plain_record(endpoint) for endpoint in client.webhooks.list()], _COLUMNS)
     return exits.COMPLETED
 
 
@@ -50,10 +49,8 @@ def list_(session: Session, /) -> int:
 @click.pass_obj
 def create(session: Session, /, *, url: str, events: str | None, **fields: Any) -> int:
     """Have events delivered to URL. Prints the secret: it is shown only now."""
-    from video_translation_client._operations import add_endpoint  # noqa: PLC0415 - see the package
-
     given = {name: value for name, value in fields.items() if value is not None}
-    return _show(session, add_endpoint(url, events=_types(events), **given))
+    return _show(session, lambda client: client.webhooks.create(url, events=_types(events), **given))
 
 
 @webhooks.command()
@@ -62,9 +59,7 @@ def create(session: Session, /, *, url: str, events: str | None, **fields: Any) 
 @click.pass_obj
 def get(session: Session, /, endpoint_id: str) -> int:
     """Show one endpoint."""
-    from video_translation_client._operations import get_endpoint  # noqa: PLC0415 - see the package
-
-    return _show(session, get_endpoint(endpoint_id))
+    return _show(session, lambda client: client.webhooks.get(endpoint_id))
 
 
 @webhooks.command()
@@ -79,8 +74,6 @@ def update(
     session: Session, /, *, endpoint_id: str, events: str | None, enabled: bool | None, **fields: str | None
 ) -> int:
     """Change an endpoint: what is not named stays as it is."""
-    from video_translation_client._operations import update_endpoint  # noqa: PLC0415 - see the package
-
     changes: dict[str, Any] = {name: value for name, value in fields.items() if value is not None}
     if events is not None:
         changes["events"] = None if events == "all" else _types(events)
@@ -88,7 +81,7 @@ def update(
         changes["status"] = "enabled" if enabled else "disabled"
     if not changes:
         raise click.UsageError("nothing to change: give --url, --events, --description, --enable or --disable")
-    return _show(session, update_endpoint(endpoint_id, **changes))
+    return _show(session, lambda client: client.webhooks.update(endpoint_id, **changes))
 
 
 @webhooks.command()
@@ -97,11 +90,9 @@ def update(
 @click.pass_obj
 def delete(session: Session, /, endpoint_ids: tuple[str, ...]) -> int:
     """Delete endpoints."""
-    from video_translation_client._operations import delete_endpoint  # noqa: PLC0415 - see the package
-
     with session.client() as client:
         for endpoint_id in endpoint_ids:
-            send(client, delete_endpoint(endpoint_id))
+            client.webhooks.delete(endpoint_id)
             session.output.show({"endpoint_id": endpoint_id, "deleted": True}, f"{endpoint_id}  deleted")
     return exits.COMPLETED
 
@@ -112,9 +103,7 @@ def delete(session: Session, /, endpoint_ids: tuple[str, ...]) -> int:
 @click.pass_obj
 def test(session: Session, /, endpoint_id: str) -> int:
     """Send an endpoint an `endpoint.test` event."""
-    from video_translation_client._operations import test_endpoint  # noqa: PLC0415 - see the package
-
-    return _show(session, test_endpoint(endpoint_id))
+    return _show(session, lambda client: client.webhooks.test(endpoint_id))
 
 
 @webhooks.command("rotate-secret")
@@ -124,9 +113,8 @@ def test(session: Session, /, endpoint_id: str) -> int:
 @click.pass_obj
 def rotate_secret(session: Session, /, endpoint_id: str, overlap: float | None) -> int:
     """Give an endpoint a new secret, and print it: it is shown only now."""
-    from video_translation_client import _operations  # noqa: PLC0415 - see the package
-
-    secret = ask(session, _operations.rotate_secret(endpoint_id, overlap_seconds=overlap))
+    with session.client() as client:
+        secret = client.webhooks.rotate_secret(endpoint_id, overlap_seconds=overlap)
     session.output.show({"endpoint_id": endpoint_id, "secret": secret}, secret)
     return exits.COMPLETED
 
@@ -138,9 +126,8 @@ def rotate_secret(session: Session, /, endpoint_id: str, overlap: float | None) 
 @click.pass_obj
 def recover(session: Session, /, endpoint_id: str, since: str) -> int:
     """Send again what failed since then, and what was never sent."""
-    from video_translation_client import _operations  # noqa: PLC0415 - see the package
-
-    return _show(session, _operations.recover(endpoint_id, moment(since)))
+    begin = moment(since)
+    return _show(session, lambda client: client.webhooks.recover(endpoint_id, begin))
 
 
 @webhooks.command()
@@ -150,9 +137,8 @@ def recover(session: Session, /, endpoint_id: str, since: str) -> int:
 @click.pass_obj
 def replay(session: Session, /, endpoint_id: str, since: str | None) -> int:
     """Send what the endpoint was never sent."""
-    from video_translation_client import _operations  # noqa: PLC0415 - see the package
-
-    return _show(session, _operations.replay(endpoint_id, None if since is None else moment(since)))
+    begin = None if since is None else moment(since)
+    return _show(session, lambda client: client.webhooks.replay(endpoint_id, begin))
 
 
 def moment(text: str) -> float:
@@ -173,6 +159,8 @@ def _types(events: str | None) -> list[str] | None:
     return [name.strip() for name in events.split(",") if name.strip()] if events else None
 
 
-def _show(session: Session, operation: Operation[Any]) -> int:
-    session.output.show_fields(plain_record(ask(session, operation)))
+def _show(session: Session, ask: Callable[[VideoTranslationClient], object]) -> int:
+    with session.client() as client:
+        record = plain_record(ask(client))
+    session.output.show_fields(record)
     return exits.COMPLETED
