@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from importlib import resources
-from typing import Any, assert_type, get_type_hints
+from typing import Any, assert_type
 
 import pytest
 
@@ -68,7 +69,8 @@ def test_everything_public_is_described_and_typed(kind: type[Any]) -> None:
         assert inspect.getdoc(member), name
         found = function(member)
         if found is not None:
-            assert get_type_hints(found)["return"] is not Any, name
+            # Unresolved: some of the types are imported for type checkers only.
+            assert not re.search(r"\bAny\b", str(inspect.signature(found).return_annotation)), name
 
 
 @pytest.mark.parametrize("kind", [VideoTranslationClient, AsyncVideoTranslationClient])
