@@ -12,7 +12,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
-from video_translation_client import Event, InboxState, InboxStorage, JobSnapshot, PollPolicy, ServerUnreachableError
+from video_translation_client import (
+    Event,
+    GoneError,
+    InboxState,
+    InboxStorage,
+    JobSnapshot,
+    PollPolicy,
+    ServerUnreachableError,
+)
 from video_translation_client._dispatcher import Dispatcher
 from video_translation_client._durable import SQLiteInbox
 from video_translation_client._inbox import Inbox
@@ -39,6 +47,7 @@ class Service:
         self.on_their_way: list[Event] = []
         self.lengths: dict[str, int] = {}
         self.reachable = True
+        self.pruned = 0  # so many of the log's first places are no longer kept
 
     def move(self, job_id: str, *, last: bool) -> None:
         sequence = self.lengths[job_id] = self.lengths.get(job_id, 0) + 1
@@ -55,6 +64,8 @@ class Service:
             raise ServerUnreachableError("away on purpose")
         query = operation.query
         place = int(query["after"].removeprefix("cur_"))
+        if place < self.pruned:
+            raise GoneError(f"pruned; the oldest is cur_{self.pruned}", status=410, code="cursor_expired")
         wanted = [
             (position, event)
             for position, event in enumerate(self.log, 1)
@@ -97,11 +108,13 @@ class File(Nothing):
         super().__init__()
         self._path = path
         self.marked: set[tuple[str, int]] = set()
+        self.repeated: list[tuple[str, int]] = []  # though they were marked when the process began
         self._known: set[tuple[str, int]] = set()
 
     def handle(self, event: Event) -> None:
-        assert event.transition not in self._known, f"{event.transition} was marked, and comes again"
         super().handle(event)
+        if event.transition in self._known:
+            self.repeated.append(self.effects[-1])
 
     def open(self) -> InboxStorage:
         disk = self

@@ -27,7 +27,7 @@ _WEIGHTS: Final = {
     "read_the_log": 2,
     "look_into_gaps": 2,
     "come_or_go": 1,
-    "fill_or_free_the_disk": 1,
+    "fill_or_free_the_disk": 2,
     "restart": 1,
     "crash_before_the_effect": 1,
     "crash_after_the_effect": 1,
@@ -113,6 +113,9 @@ class World:
     def fill_or_free_the_disk(self, _: int, __: int) -> None:
         self.disk.is_full = not self.disk.is_full
 
+    def prune(self, _: int, number: int) -> None:
+        self.service.pruned = max(self.service.pruned, len(self.service.log) - number)
+
     def restart(self, _: int, __: int) -> None:
         self.take_answers()
         self.service.on_their_way += [event for event, _ in self.asked]
@@ -180,8 +183,10 @@ def test_with_an_inbox_file_each_transition_comes_at_least_once_and_in_order_ove
     steps: list[Step],
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        world = World(File(Path(folder) / "inbox.db"))  # it refuses what was marked and comes again
+        disk = File(Path(folder) / "inbox.db")
+        world = World(disk)
         world.run(steps)
+    assert disk.repeated == []
     for job_id, length in world.service.lengths.items():
         handled = 0
         for run in filter(None, (world.sequences(run, job_id) for run in world.runs)):
@@ -197,11 +202,25 @@ def test_with_an_inbox_file_and_no_log_whatever_was_answered_is_handled_unless_s
     steps: list[Step],
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        world = World(File(Path(folder) / "inbox.db"), has_log=False)
+        disk = File(Path(folder) / "inbox.db")
+        world = World(disk, has_log=False)
         world.run(steps)
+    assert disk.repeated == []
     for run in world.runs:
         for job_id in world.service.lengths:
             handled = world.sequences(run, job_id)
             assert handled == sorted(set(handled))
     for job_id, sequence in world.answered:
         assert max(world.sequences(world.disk.effects, job_id), default=0) >= sequence
+
+
+@pytest.mark.fuzz
+@given(steps=steps([*_NAMES, "prune", "prune"]))
+def test_with_a_pruned_log_what_it_still_has_is_handled_and_nothing_comes_twice_or_too_late(steps: list[Step]) -> None:
+    world = World(OwnDatabase())
+    world.run(steps)
+    effects = world.disk.effects
+    for job_id in world.service.lengths:
+        handled = world.sequences(effects, job_id)
+        assert handled == sorted(set(handled))
+    assert {event.transition for event in world.service.log[world.service.pruned :]} <= set(effects)
