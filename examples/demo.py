@@ -8,7 +8,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -114,7 +114,7 @@ def logged_events(url: str) -> list[str]:
 
 
 def summarise(
-    client: VideoTranslationClient, arrivals: Iterable[Arrival], jobs: list[Job], logged: list[str]
+    client: VideoTranslationClient, arrivals: Iterable[Arrival], jobs: Sequence[Job], logged: list[str]
 ) -> dict[str, object]:
     """Compare what the client received with what the server's log holds."""
     metrics, arrived = client.metrics(), [arrival.event for arrival in arrivals]

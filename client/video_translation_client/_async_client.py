@@ -20,6 +20,7 @@ from video_translation_client._calls import Call
 from video_translation_client._dispatcher import EventCallback
 from video_translation_client._endpoints import AsyncClientWebhooks
 from video_translation_client._exchange import Answer
+from video_translation_client._group import AsyncJobGroup
 from video_translation_client._models import Event, JobSnapshot
 from video_translation_client._operations import Operation
 from video_translation_client._options import Options
@@ -75,7 +76,7 @@ class AsyncVideoTranslationClient(BaseClient[AsyncHttpClient]):
         timeout: float | None = None,
         idempotency_key: str | None = None,
         **options: Any,
-    ) -> list[AsyncJob]:
+    ) -> AsyncJobGroup:
         """Start one translation per language.
 
         A request that is repeated (`max_retries`) makes no second job: every try carries the same key.
@@ -95,7 +96,7 @@ class AsyncVideoTranslationClient(BaseClient[AsyncHttpClient]):
         call = self._calls.translate(
             video, output_languages, timeout=timeout, idempotency_key=idempotency_key, **options
         )
-        return [AsyncJob(job) for job in await self._run(call)]
+        return AsyncJobGroup(AsyncJob(job) for job in await self._run(call))
 
     def job(self, job_id: str) -> AsyncJob:
         """Return the handle of a job by its id, for example after a restart."""

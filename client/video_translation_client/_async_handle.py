@@ -6,21 +6,37 @@ The handle behind it is the one that the engine resolves; here is no state.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator
+import functools
+import logging
+from collections.abc import Callable, Generator
 from typing import Any
 
 from video_translation_client._handle import Job
+from video_translation_client._job_events import EventStream
 from video_translation_client._models import JobSnapshot
+
+logger = logging.getLogger("video_translation_client")
 
 
 class AsyncJob:
-    """A translation job in one language. Made by `await client.translate()` and `client.job()`."""
+    """A translation job in one language. Made by `await client.translate()` and `client.job()`.
+
+    Two views of the same job are equal. What asks the service does so on a thread, for the time of the request.
+    """
+
+    __slots__ = ("_job",)
 
     def __init__(self, job: Job) -> None:
         self._job = job
 
     def __repr__(self) -> str:
         return f"<Async{repr(self._job)[1:]}"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, AsyncJob) and other._job is self._job
+
+    def __hash__(self) -> int:
+        return hash(self._job)
 
     @property
     def id(self) -> str:
@@ -33,8 +49,25 @@ class AsyncJob:
         return self._job.snapshot
 
     def done(self) -> bool:
-        """Whether the job has ended, as far as is known; never asks the service."""
+        """Whether the wait is over, as far as is known; never asks the service."""
         return self._job.done()
+
+    def running(self) -> bool:
+        """Whether the service works on the job, as far as is known; never asks the service."""
+        return self._job.running()
+
+    def cancelled(self) -> bool:
+        """Whether the job has ended because somebody cancelled it; never asks the service."""
+        return self._job.cancelled()
+
+    async def status(self) -> str:
+        """Return the newest known status; asks the service only when nothing is known yet.
+
+        Raises:
+            APIError: the service refused the question.
+            ServerUnreachableError: it gave no answer.
+        """
+        return (self._job.snapshot or await self.refresh()).status
 
     async def refresh(self) -> JobSnapshot:
         """Ask the service now, and return the job's state.
@@ -45,6 +78,84 @@ class AsyncJob:
         """
         return await asyncio.to_thread(self._job.refresh)
 
+    async def cancel(self) -> bool:
+        """Have the service cancel the job. Cancelling a task that awaits the job does not do that.
+
+        Returns:
+            Whether the job is cancelled now; False where it had ended before.
+
+        Raises:
+            APIError: the service refused, or cannot cancel (the message says so); the job goes on.
+            ServerUnreachableError: it gave no answer; whether the job goes on is not known.
+        """
+        return await asyncio.to_thread(self._job.cancel)
+
+    async def wait(self, timeout: float | None = None) -> bool:
+        """Wait until the job has ended, at most `timeout` seconds; return whether it has."""
+        return await self._job._wait_async(timeout)  # noqa: SLF001 - the two are one
+
+    async def result(self, timeout: float | None = None) -> JobSnapshot:
+        """Wait for the job's end and return its final state, which has the `video_url`.
+
+        Args:
+            timeout: seconds; None waits as long as it takes.
+
+        Raises:
+            JobFailedError: the job failed (`JobCancelledError` where it was cancelled).
+            WaitTimeoutError: the time ran out; the job goes on.
+            ClientClosedError: the client was closed meanwhile.
+        """
+        return self._job.result(None if await self.wait(timeout) else 0)
+
+    async def exception(self, timeout: float | None = None) -> BaseException | None:
+        """Wait for the job's end and return what `result()` would raise, or None.
+
+        Args:
+            timeout: seconds; None waits as long as it takes.
+
+        Raises:
+            WaitTimeoutError: the time ran out; the job goes on.
+        """
+        return self._job.exception(None if await self.wait(timeout) else 0)
+
+    def events(self, timeout: float | None = None) -> EventStream:
+        """Return the job's transitions, for `async for`: each once, in order, up to its end.
+
+        Begins with the first that this client knows of, and keeps the newest 64. Progress is left out. A
+        transition learned by asking, not by an event, has an empty `id` and an empty `raw`.
+
+        Args:
+            timeout: seconds for all of them together; None waits as long as it takes.
+
+        Raises:
+            WaitTimeoutError: while iterating: the time ran out; the job goes on.
+            ClientClosedError: while iterating: the client was closed before the job's end.
+        """
+        return self._job.events(timeout)
+
+    def add_done_callback(self, callback: Callable[[AsyncJob], object]) -> None:
+        """Call `callback(job)` on the running event loop once the job has ended.
+
+        On a job that has ended it is called at once. What it raises is logged.
+        """
+        loop = asyncio.get_running_loop()
+        call = functools.partial(self._call, callback)
+
+        def tell() -> None:
+            try:
+                loop.call_soon_threadsafe(call)
+            except RuntimeError:
+                logger.warning("the done callback %r of job %s is lost: its event loop has closed", callback, self.id)
+
+        if not self._job._notify(tell):  # noqa: SLF001 - the two are one
+            call()
+
     def __await__(self) -> Generator[Any, None, JobSnapshot]:
         """Wait for the job's end, and return its final state or raise its failure."""
         return self._job.__await__()
+
+    def _call(self, callback: Callable[[AsyncJob], object]) -> None:
+        try:
+            callback(self)
+        except Exception:
+            logger.exception("the done callback %r of job %s raised", callback, self.id)

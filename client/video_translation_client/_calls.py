@@ -5,12 +5,14 @@ Sending, and waiting for the answer, is left to the clients; what a call is on t
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
 from video_translation_client._engine import Engine
 from video_translation_client._exchange import Answer
+from video_translation_client._group import JobGroup
 from video_translation_client._handle import Job
 from video_translation_client._models import PENDING, Event, JobSnapshot
 from video_translation_client._operations import (
@@ -74,14 +76,16 @@ class Calls:
         timeout: float | None = None,
         idempotency_key: str | None = None,
         **options: Any,
-    ) -> Call[tuple[str, ...], list[Job]]:
+    ) -> Call[tuple[str, ...], JobGroup]:
         """Start one translation per language, and follow the jobs."""
         languages = [output_languages] if isinstance(output_languages, str) else output_languages
         era = self._engine.reconciler.era
 
-        def follow(ids: tuple[str, ...]) -> list[Job]:
+        def follow(ids: tuple[str, ...]) -> JobGroup:
             registry, reconciler = self._engine.registry, self._engine.reconciler
-            jobs = [registry.attach(job_id, JobSnapshot(job_id, PENDING, PENDING)) for job_id in ids]
+            pairs = itertools.zip_longest(ids, languages[: len(ids)])
+            states = [JobSnapshot(id_, PENDING, PENDING, output_language=language) for id_, language in pairs]
+            jobs = JobGroup(registry.attach(state.id, state) for state in states)
             for job in jobs:
                 reconciler.watch(job.id, era=era)
             return jobs

@@ -15,6 +15,7 @@ from video_translation_client._calls import Call
 from video_translation_client._dispatcher import EventCallback
 from video_translation_client._endpoints import ClientWebhooks
 from video_translation_client._exchange import Answer
+from video_translation_client._group import JobGroup
 from video_translation_client._handle import Job
 from video_translation_client._models import Event, JobSnapshot
 from video_translation_client._operations import Operation
@@ -69,7 +70,7 @@ class VideoTranslationClient(BaseClient[HttpClient]):
         timeout: float | None = None,
         idempotency_key: str | None = None,
         **options: Any,
-    ) -> list[Job]:
+    ) -> JobGroup:
         """Start one translation per language.
 
         A request that is repeated (`max_retries`) makes no second job: every try carries the same key.

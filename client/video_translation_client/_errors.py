@@ -26,6 +26,8 @@ It only says what went wrong and what to do next; deciding when to raise is left
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from video_translation_client._models import JobSnapshot
 
 
@@ -155,14 +157,23 @@ class WaitTimeoutError(VideoTranslationError, TimeoutError):
     """The caller's timeout ran out before the job ended; the job itself goes on.
 
     Attributes:
-        job_id: the job.
+        job_id: the job; of several the first that has not ended.
         snapshot: its last known state, or None when nothing is known yet.
+        snapshots: the last known state of each job that has not ended, by id.
     """
 
-    def __init__(self, message: str, *, job_id: str, snapshot: JobSnapshot | None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        job_id: str,
+        snapshot: JobSnapshot | None,
+        snapshots: Mapping[str, JobSnapshot | None] | None = None,
+    ) -> None:
         super().__init__(message)
         self.job_id = job_id
         self.snapshot = snapshot
+        self.snapshots = {job_id: snapshot} if snapshots is None else dict(snapshots)
 
 
 class InboxError(VideoTranslationError):

@@ -203,17 +203,24 @@ class Job:
         return self._join().__await__()
 
     async def _join(self) -> JobSnapshot:
+        await self._wait_async(None)
+        return self._outcome()
+
+    async def _wait_async(self, timeout: float | None) -> bool:  # noqa: ASYNC109 - the blocking twin's argument
         loop, bell = asyncio.get_running_loop(), asyncio.Event()
 
         def ring() -> None:
             call_in(loop, bell.set)
 
-        if self._notify(ring):
-            try:
-                await bell.wait()
-            finally:
-                self._forget(ring)
-        return self._outcome()
+        if not self._notify(ring):
+            return True
+        try:
+            await asyncio.wait_for(bell.wait(), timeout)
+        except TimeoutError:
+            return self._ended
+        finally:
+            self._forget(ring)
+        return self._ended
 
     def _outcome(self) -> JobSnapshot:
         if self._error is not None:

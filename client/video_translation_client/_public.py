@@ -34,7 +34,9 @@ from video_translation_client._errors import (
     WaitTimeoutError,
     WebhookVerificationError,
 )
+from video_translation_client._group import AsyncJobGroup, JobGroup
 from video_translation_client._handle import Job
+from video_translation_client._job_events import EventStream
 from video_translation_client._metrics import Durations, Metrics, Responses
 from video_translation_client._models import Event, JobSnapshot
 from video_translation_client._operations import Attempt, Delivery, Endpoint, Recovery
@@ -43,23 +45,40 @@ from video_translation_client._raw import RawResponse
 from video_translation_client._receiver import Receiver, Reply
 from video_translation_client._registration import Registration
 from video_translation_client._storage import InboxState, InboxStorage
+from video_translation_client._waiting import (
+    ALL_COMPLETED,
+    FIRST_COMPLETED,
+    FIRST_EXCEPTION,
+    Completions,
+    DoneAndNotDone,
+    as_completed,
+    wait,
+    wait_async,
+)
 from video_translation_client._webhooks import Webhooks
 
 __all__ = [  # noqa: RUF022 - plainly sorted
+    "ALL_COMPLETED",
     "APIError",
     "AsyncJob",
+    "AsyncJobGroup",
     "AsyncRegistration",
     "AsyncVideoTranslationClient",
     "Attempt",
     "AuthenticationError",
     "CLASSIC_POLL",
     "ClientClosedError",
+    "Completions",
     "ConflictError",
     "Delivery",
+    "DoneAndNotDone",
     "Durations",
     "Endpoint",
     "Event",
     "EventCallback",
+    "EventStream",
+    "FIRST_COMPLETED",
+    "FIRST_EXCEPTION",
     "GoneError",
     "InboxError",
     "InboxState",
@@ -70,6 +89,7 @@ __all__ = [  # noqa: RUF022 - plainly sorted
     "Job",
     "JobCancelledError",
     "JobFailedError",
+    "JobGroup",
     "JobSnapshot",
     "Metrics",
     "NotFoundError",
@@ -93,4 +113,7 @@ __all__ = [  # noqa: RUF022 - plainly sorted
     "WaitTimeoutError",
     "WebhookVerificationError",
     "Webhooks",
+    "as_completed",
+    "wait",
+    "wait_async",
 ]

@@ -1,0 +1,284 @@
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+import threading
+import time
+import tracemalloc
+from collections.abc import Callable
+
+import pytest
+
+from tests.client.conftest import MakeClient
+from tests.client.fake_server import FakeServer, error
+from tests.client.test_job_events import Port
+from video_translation_client import (
+    FIRST_COMPLETED,
+    FIRST_EXCEPTION,
+    APIError,
+    AsyncJob,
+    AsyncJobGroup,
+    ConflictError,
+    Job,
+    JobCancelledError,
+    JobFailedError,
+    JobGroup,
+    JobSnapshot,
+    NotFoundError,
+    WaitTimeoutError,
+    as_completed,
+    wait,
+    wait_async,
+)
+from video_translation_client._jobs import JobRegistry
+
+MANY = 10_000
+
+
+@pytest.fixture
+def registry() -> JobRegistry:
+    return JobRegistry(Port(told=True), remember=20_000)
+
+
+def make(registry: JobRegistry, count: int = 3) -> list[Job]:
+    states = [
+        JobSnapshot(f"vt_{number}", "pending", "pending", output_language=f"L{number}") for number in range(count)
+    ]
+    return [registry.attach(state.id, state) for state in states]
+
+
+def end(registry: JobRegistry, job: Job | AsyncJob, status: str = "completed") -> None:
+    registry.observe(JobSnapshot(job.id, status, "completed", sequence=3), by_event=True)
+
+
+def test_wait_tells_who_has_ended(registry: JobRegistry) -> None:
+    one, two, three = make(registry)
+    end(registry, two)
+    assert wait([one, two, two, three], 0) == ({two}, {one, three})
+    assert wait([one, two], return_when=FIRST_COMPLETED).done == {two}
+    assert wait([]) == (set(), set())
+    threading.Timer(0.01, end, [registry, three, "failed"]).start()
+    assert wait([one, two, three], 10, FIRST_EXCEPTION) == ({two, three}, {one})
+    end(registry, one)
+    assert wait([one, two, three]).not_done == set()
+    with pytest.raises(ValueError, match="FIRST_COMPLETED"):
+        wait([one], return_when="SOON")
+    assert one._notices == ()
+
+
+def test_jobs_of_several_clients_may_mix(registry: JobRegistry) -> None:
+    other = JobRegistry(Port(told=True))
+    mine, theirs = make(registry, 1)[0], make(other, 1)[0]
+    end(other, theirs)
+    end(registry, mine)
+    assert wait([mine, theirs]).done == {mine, theirs}
+
+
+def test_as_completed_gives_each_job_once_as_it_ends(registry: JobRegistry) -> None:
+    one, two, three = make(registry)
+    end(registry, three)
+    stream = iter(as_completed([one, two, three, one], timeout=10))
+    assert next(stream) is three
+    end(registry, two, "failed")
+    assert next(stream) is two
+    end(registry, one)
+    assert list(stream) == [one]
+    assert list(as_completed([])) == []
+
+
+def test_as_completed_runs_out_of_time_with_the_names_of_the_late(registry: JobRegistry) -> None:
+    one, two, _ = make(registry)
+    end(registry, one)
+    found: list[Job] = []
+    with pytest.raises(TimeoutError, match=r"1 of 2 jobs.*vt_1") as caught:
+        found.extend(as_completed([one, two], timeout=0))
+    assert isinstance(caught.value, WaitTimeoutError)
+    assert list(caught.value.snapshots) == ["vt_1"]
+    assert two._notices == ()
+
+
+async def test_the_async_twins_wait_the_same_way(registry: JobRegistry) -> None:
+    one, two, three = jobs = [AsyncJob(job) for job in make(registry)]
+    end(registry, two)
+    assert await wait_async(jobs, 0) == ({two}, {one, three})
+    assert [job async for job in as_completed([two, AsyncJob(two._job)])] == [two]
+    threading.Timer(0.01, end, [registry, one]).start()
+    assert (await one.result(10)).status == "completed"
+    with pytest.raises(WaitTimeoutError, match="vt_2"):
+        await three.result(0.01)
+    with pytest.raises(WaitTimeoutError, match="1 of 3"):
+        assert len([job async for job in as_completed(jobs, 0.05)]) == 2
+    end(registry, three, "failed")
+    assert isinstance(await three.exception(), JobFailedError)
+    assert (await wait_async(jobs)).not_done == set()
+    assert (await three.status(), three.running(), three.cancelled()) == ("failed", False, False)
+    called: list[AsyncJob] = []
+    three.add_done_callback(called.append)
+    assert called == [three]
+    assert three._job._notices == ()
+
+
+async def test_async_done_callbacks_run_on_the_loop(registry: JobRegistry, caplog: pytest.LogCaptureFixture) -> None:
+    job = AsyncJob(make(registry, 1)[0])
+    where: asyncio.Queue[int] = asyncio.Queue()
+    job.add_done_callback(lambda _: 1 / 0)
+    job.add_done_callback(lambda _: where.put_nowait(threading.get_ident()))
+    await asyncio.to_thread(end, registry, job)
+    assert await where.get() == threading.get_ident()
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_a_group_is_a_sequence_that_ends_as_a_whole(registry: JobRegistry) -> None:
+    group = JobGroup(make(registry))
+    assert list(group) == [group[0], group[1], group[2]]
+    assert isinstance(group[1:], JobGroup)
+    assert len(group + group[1:]) == 5
+    assert group.by_language["L1"] is group[1]
+    assert repr(group) == "<JobGroup of 3: 3 pending>"
+    end(registry, group[2])
+    assert not group.done()
+    with pytest.raises(TimeoutError, match="2 of 3"):
+        group.result(timeout=0)
+    end(registry, group[0])
+    end(registry, group[1])
+    assert [state.id for state in group.result()] == ["vt_0", "vt_1", "vt_2"]
+    assert group.exceptions() == [None] * 3
+    assert {job.id for job in group.as_completed()} == {"vt_0", "vt_1", "vt_2"}
+    assert JobGroup([]).result() == []
+
+
+async def test_a_group_raises_at_the_first_failure(registry: JobRegistry) -> None:
+    group = JobGroup(make(registry))
+    twin = AsyncJobGroup(AsyncJob(job) for job in group)
+    end(registry, group[1], "failed")
+    with pytest.raises(JobFailedError, match="vt_1"):
+        group.result(10)
+    with pytest.raises(JobFailedError, match="vt_1"):
+        await group
+    with pytest.raises(JobFailedError, match="vt_1"):
+        await twin
+    with pytest.raises(WaitTimeoutError):
+        await twin.exceptions(0)
+
+
+@pytest.mark.parametrize(("kind", "twin"), [(Job, AsyncJob), (JobGroup, AsyncJobGroup)])
+def test_the_twins_have_the_same_names_and_parameters(kind: type, twin: type) -> None:
+    def doors(of: type) -> dict[str, list[str]]:
+        found = inspect.getmembers(of, lambda member: callable(member) or isinstance(member, property))
+        return {
+            name: [] if isinstance(member, property) else list(inspect.signature(member).parameters)
+            for name, member in found
+            if not name.startswith("_")
+        }
+
+    assert doors(kind) == doors(twin)
+
+
+def test_ten_thousand_waiting_handles_cost_little_and_no_thread(registry: JobRegistry) -> None:
+    before = threading.active_count()
+    tracemalloc.start()
+    jobs = make(registry, MANY)
+    called: list[str] = []
+    for job in jobs:
+        job.add_done_callback(lambda job: called.append(job.id))
+    bytes_per_handle = tracemalloc.get_traced_memory()[0] / MANY
+    tracemalloc.stop()
+    assert bytes_per_handle < 2560
+    assert threading.active_count() == before
+    stream = iter(as_completed(jobs, timeout=30))
+
+    def end_all() -> None:
+        for job in jobs:
+            end(registry, job)
+
+    ends = threading.Thread(target=end_all)
+    ends.start()
+    assert [job.id for job in stream] == [job.id for job in jobs]
+    ends.join()
+    assert called == [job.id for job in jobs]
+    assert wait(jobs, 0).not_done == set()
+
+
+async def test_ten_thousand_awaits_cost_no_thread(registry: JobRegistry) -> None:
+    jobs = make(registry, MANY)
+    before = threading.active_count()
+
+    async def waits(job: Job) -> JobSnapshot:
+        return await job
+
+    tasks = [asyncio.create_task(waits(job)) for job in jobs]
+    await asyncio.sleep(0)
+    assert threading.active_count() == before
+    for job in jobs:
+        end(registry, job)
+    assert len(await asyncio.gather(*tasks)) == MANY
+
+
+def test_callbacks_that_are_added_while_the_job_ends_run_once_each(registry: JobRegistry) -> None:
+    for job in make(registry, 100):
+        called: list[int] = []
+        barrier = threading.Barrier(3)
+
+        def add(start: int, job: Job = job, called: list[int] = called, barrier: threading.Barrier = barrier) -> None:
+            barrier.wait()
+            for number in range(start, start + 20):
+                job.add_done_callback(functools.partial(_nested, called, number))
+
+        threads = [threading.Thread(target=add, args=(start,)) for start in (0, 20)]
+        for thread in threads:
+            thread.start()
+        barrier.wait()
+        end(registry, job)
+        for thread in threads:
+            thread.join()
+        assert sorted(called) == sorted([*range(40), *range(1000, 1040)])
+
+
+def _nested(called: list[int], number: int, job: Job) -> None:
+    called.append(number)
+    job.add_done_callback(lambda _: called.append(1000 + number))
+
+
+def cancel_with(server: FakeServer, answer: Callable[[str], object]) -> None:
+    """Give the fake service a cancel: `answer` makes of a job id what it does to the job."""
+    original = server.answer
+
+    def respond(method: str, target: str, headers: dict[str, str], body: bytes) -> object:
+        if not target.endswith("/cancel"):
+            return original(method, target, headers, body)
+        job_id = target.split("/")[-2]
+        if server.jobs[job_id]["status"] in ("completed", "failed"):
+            return error(409, "conflict")
+        answer(job_id)
+        return 200, {"data": dict(server.jobs[job_id])}
+
+    server.answer = respond  # type: ignore[method-assign,assignment]  # the double has no cancel of its own
+
+
+def test_cancel_says_whether_the_job_is_cancelled_now(server: FakeServer, make_client: MakeClient) -> None:
+    cancel_with(server, lambda job_id: server.move(job_id, "failed", cancelled_at=time.time()))
+    client = make_client()
+    group = client.translate("https://v", ["French", "German"])
+    server.move(group[1].id, "completed")
+    assert group.cancel() == [True, False]
+    assert (group[0].cancelled(), group[0].cancel(), group[1].result().status) == (True, True, "completed")
+    with pytest.raises(JobCancelledError):
+        group[0].result(0)
+    assert group.by_language["French"] is group[0]
+
+
+def test_a_conflict_over_a_job_that_goes_on_is_raised(server: FakeServer, make_client: MakeClient) -> None:
+    server.overrides["unknown"] = lambda: error(409, "conflict")
+    (job,) = make_client(max_retries=0).translate("https://v", ["French"])
+    with pytest.raises(ConflictError):
+        job.cancel()
+
+
+async def test_a_service_without_cancel_is_named(plain_server: FakeServer, make_client: MakeClient) -> None:
+    (job,) = make_client(plain_server.url).translate("https://v", ["French"])
+    with pytest.raises(NotFoundError, match=r"cannot cancel jobs.*is pending and goes on"):
+        await AsyncJob(job).cancel()
+    plain_server.jobs.clear()
+    with pytest.raises(APIError, match="no"):
+        job.cancel()
