@@ -12,7 +12,7 @@ import structlog
 from fastapi import FastAPI
 
 from video_translation_server import lifecycle
-from video_translation_server.api import Context, Tail, create_api
+from video_translation_server.api import Context, Tail, Waiters, create_api
 from video_translation_server.clock import Clock, SystemClock
 from video_translation_server.delivery.attempt import Attempter
 from video_translation_server.delivery.worker import Worker
@@ -89,6 +89,7 @@ async def running(
             new_secret=new_secret,
             is_ready=loops.are_running,
             tail=tail,
+            waiters=Waiters(tail),
             stream_heartbeat=settings.stream_heartbeat,
             stream_stall=settings.stream_stall,
             key_digests=frozenset(hashlib.sha256(key.encode()).digest() for key in settings.api_keys),

@@ -15,7 +15,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from video_translation_server import lifecycle, logs
-from video_translation_server.api import Context, Tail, create_api
+from video_translation_server.api import Context, Tail, Waiters, create_api
 from video_translation_server.clock import ManualClock
 from video_translation_server.model import DEFAULT_WORKSPACE
 from video_translation_server.simulation.planner import Planner
@@ -69,6 +69,7 @@ async def _generate() -> dict[str, bytes]:
 
     with tempfile.TemporaryDirectory() as folder:
         store, clock = await open_store(f"{folder}/contract.db"), ManualClock(1_795_219_200.0)
+        tail = Tail(store)
         context = Context(
             store=store,
             clock=clock,
@@ -77,7 +78,8 @@ async def _generate() -> dict[str, bytes]:
             check_target=lambda _: None,
             new_secret=lambda: SECRET,
             is_ready=lambda: True,
-            tail=Tail(store),
+            tail=tail,
+            waiters=Waiters(tail),
         )
         api = create_api(context)
         try:

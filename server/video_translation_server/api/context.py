@@ -8,6 +8,7 @@ from typing import Annotated, Protocol, cast
 from fastapi import Depends, Request
 
 from video_translation_server.api.tail import Tail
+from video_translation_server.api.waiters import Waiters
 from video_translation_server.clock import Clock
 from video_translation_server.ids import Ids
 from video_translation_server.model import Plan
@@ -31,7 +32,8 @@ class Context:
         check_target: Raises InvalidError for a webhook URL that may not be called.
         key_digests: SHA-256 of each key that is accepted; empty accepts any key, and none.
         is_ready: True while every loop of the server runs.
-        tail: Follows the log for the event streams; it must be run.
+        tail: Follows the log for the event streams and the waiters; it must be run.
+        waiters: Who waits for a job to move.
         stopping: Set when the server stops: what goes on for long shall end.
         stream_heartbeat: Seconds without an event after which a stream gets a comment.
         stream_stall: Seconds after which a stream that takes nothing is cut.
@@ -45,6 +47,7 @@ class Context:
     new_secret: Callable[[], str]
     is_ready: Callable[[], bool]
     tail: Tail
+    waiters: Waiters
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     key_digests: frozenset[bytes] = frozenset()
     max_request_bytes: int = 1024 * 1024

@@ -8,6 +8,7 @@ from video_translation_server.api.answers import plain
 from video_translation_server.api.auth import Workspace
 from video_translation_server.api.context import Surroundings
 from video_translation_server.api.hints import when_to_ask
+from video_translation_server.api.waiting import Patient
 from video_translation_server.errors import NotFoundError
 from video_translation_server.wire.events import status_answer
 from video_translation_server.wire.responses import Status
@@ -19,13 +20,14 @@ router = APIRouter(tags=["status"])
 async def get(
     workspace: Workspace,
     context: Surroundings,
+    patient: Patient,
     video_translation_id: Annotated[str | None, Query(description="Without it: the newest job")] = None,
 ) -> Response:
-    """`result` is `pending`, `completed` or `error`."""
+    """`result` is `pending`, `completed` or `error`; with `wait`, the answer comes once the job has moved on."""
     if video_translation_id is None:
-        job = await context.store.newest_job(workspace)
-    else:
-        job = await context.store.job(workspace, video_translation_id)
-    if job is None:
-        raise NotFoundError("there is no job yet; create one with POST /v3/video-translations")
-    return plain(status_answer(job), headers=when_to_ask([job], context.clock.now()))
+        newest = await context.store.newest_job(workspace)
+        if newest is None:
+            raise NotFoundError("there is no job yet; create one with POST /v3/video-translations")
+        video_translation_id = newest.id
+    job = await patient.job(video_translation_id)
+    return plain(status_answer(job), headers=when_to_ask([job], context.clock.now()) | patient.headers)

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import takewhile
+from typing import Protocol
 
 from video_translation_server.errors import BusyError
 from video_translation_server.model import Event
@@ -41,6 +42,18 @@ class Wish:
         return event.type not in BY_NAME_ONLY if self.types is None else event.type in self.types
 
 
+class Follower(Protocol):
+    """Somebody whom the tail tells of the log."""
+
+    def look(self, events: Sequence[Event], read_to: int, /) -> None:
+        """The tail has read on: these events, up to this position."""
+        ...
+
+    def skip_to(self, position: int, /) -> None:
+        """The tail has begun anew at a position, and tells nothing of what is before it."""
+        ...
+
+
 class Tail:
     """Follows the log while there are streams.
 
@@ -58,7 +71,8 @@ class Tail:
         self._interval = interval
         self._window: deque[Event] = deque()
         self._window_bytes = 0
-        self._readers: set[Reader] = set()
+        self._followers: set[Follower] = set()
+        self._streams = 0
         self._wanted = asyncio.Event()
 
     @contextmanager
@@ -68,21 +82,31 @@ class Tail:
         Raises:
             BusyError: There are as many streams as there may be.
         """
-        if len(self._readers) >= self._limit:
+        if self._streams >= self._limit:
             raise BusyError(f"this server has {self._limit} event streams open; try again, or poll", retry_after=5)
         reader = Reader(self, wish, position)
-        self._readers.add(reader)
-        self._wanted.set()
+        self._streams += 1
+        self.follow(reader)
         try:
             yield reader
         finally:
-            self._readers.discard(reader)
+            self._streams -= 1
+            self.leave(reader)
+
+    def follow(self, follower: Follower) -> None:
+        """Tell somebody of the log until `leave`; to say it twice harms nothing."""
+        self._followers.add(follower)
+        self._wanted.set()
+
+    def leave(self, follower: Follower) -> None:
+        """Tell somebody no more; without anybody the log is not read."""
+        self._followers.discard(follower)
 
     async def run(self) -> None:
         """Follow the log until cancelled; a failure loses nothing, the next run reads on."""
         with self.store.bells.events.listen() as rung:
             while True:
-                if not self._readers:
+                if not self._followers:
                     await self._rest()
                 rung.clear()
                 found, read_to = await self.store.events_after(None, self.position, limit=BATCH, wanted=EventFilter())
@@ -99,8 +123,8 @@ class Tail:
         self.position = self.start = await self.store.last_position()
         self._window.clear()
         self._window_bytes = 0
-        for reader in self._readers:
-            reader.skip_to(self.position)
+        for follower in self._followers:
+            follower.skip_to(self.position)
 
     def _add(self, events: Sequence[Event], read_to: int) -> None:
         self._window.extend(events)
@@ -110,8 +134,8 @@ class Tail:
             self._window_bytes -= len(oldest.body)
             self.start = oldest.position
         self.position = read_to
-        for reader in self._readers:
-            reader.look(events, read_to)
+        for follower in self._followers:
+            follower.look(events, read_to)
 
     def behind(self, position: int) -> list[Event]:
         """The window's events behind a position that is in it."""

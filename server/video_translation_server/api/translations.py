@@ -12,6 +12,7 @@ from video_translation_server.api.auth import Workspace
 from video_translation_server.api.context import Context, Surroundings
 from video_translation_server.api.hints import when_to_ask
 from video_translation_server.api.idempotency import Keeping, OnceOnly
+from video_translation_server.api.waiting import Patient
 from video_translation_server.errors import InvalidError
 from video_translation_server.model import Change, Endpoint, JobStatus
 from video_translation_server.transitions import record
@@ -100,7 +101,7 @@ async def languages(_: Workspace) -> Response:
 
 
 @router.get("/{video_translation_id}", response_model=Answer[Translation])
-async def get(video_translation_id: str, workspace: Workspace, context: Surroundings) -> Response:
-    """One job."""
-    job = await context.store.job(workspace, video_translation_id)
-    return answer(job_resource(job), when_to_ask([job], context.clock.now()))
+async def get(video_translation_id: str, context: Surroundings, patient: Patient) -> Response:
+    """One job; with `wait`, once it has moved on."""
+    job = await patient.job(video_translation_id)
+    return answer(job_resource(job), when_to_ask([job], context.clock.now()) | patient.headers)
