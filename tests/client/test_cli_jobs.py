@@ -87,6 +87,11 @@ def test_wrong_words_are_wrong_usage(run: Run, words: tuple[str, ...]) -> None:
     assert run("submit", URL, "-l", "French", *words).exit_code == 2
 
 
+def test_wrong_usage_is_an_object_too_for_programs(run: Run) -> None:
+    result = run("submit", URL, "-l", "French", "--simulate", "x", "--json")
+    assert (result.exit_code, json.loads(result.stderr)["error"]["reason"]) == (2, "usage")
+
+
 @pytest.mark.parametrize(("status", "code"), [("completed", 0), ("failed", 1)])
 def test_submit_and_wait_exits_by_outcome(run: Run, ending: Callable[[str], None], status: str, code: int) -> None:
     ending(status)

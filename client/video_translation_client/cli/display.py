@@ -18,7 +18,7 @@ from rich.text import Text
 
 from video_translation_client._models import JobSnapshot
 from video_translation_client.cli.output import harmless
-from video_translation_client.cli.records import COLOURS, time_left
+from video_translation_client.cli.records import COLOURS, share_done, time_left
 
 
 class Display(Protocol):
@@ -68,11 +68,11 @@ def table(console: Console) -> Iterator[Display]:
 
 
 def _move(progress: Progress, task: TaskID, job: JobSnapshot) -> None:
-    total = 100.0 if job.terminal or job.progress else None  # a bar that nobody can measure runs to and fro
+    done = share_done(job, time.time())
     progress.update(
         task,
-        total=total,
-        completed=100.0 if job.terminal else job.progress or 0.0,
+        total=None if done is None else 100.0,  # a bar that nobody can measure runs to and fro
+        completed=done or 0.0,
         language=harmless(job.output_language or job.id),
         status=harmless(job.status),
         left=_left(job),
@@ -82,13 +82,18 @@ def _move(progress: Progress, task: TaskID, job: JobSnapshot) -> None:
 
 
 def _rows(jobs: Iterable[JobSnapshot]) -> Table:
-    rows = Table("id", "language", "status", "progress", "left", "result", box=None, pad_edge=False)
-    for job in jobs:
+    found, now = list(jobs), time.time()
+    rows = Table(box=None, pad_edge=False)
+    rows.add_column("id", no_wrap=True, min_width=max((len(job.id) for job in found), default=0))
+    for name in ("language", "status", "progress", "left", "result"):
+        rows.add_column(name, no_wrap=True)
+    for job in found:
+        done = share_done(job, now)
         rows.add_row(
             Text(harmless(job.id)),
             Text(harmless(job.output_language or "-")),
             Text(harmless(job.status), style=COLOURS.get(job.status, "")),
-            "-" if job.progress is None else f"{job.progress:g} %",
+            "-" if done is None else f"{done:.0f} %",
             _left(job),
             Text(harmless(job.video_url or job.failure_message or "")),
         )

@@ -49,6 +49,10 @@ class Refusal(click.ClickException):
 
 def refusal_of(error: Exception, *, as_json: bool) -> Refusal | None:
     """Return what an exception means for whoever typed the command; None for one that nobody expects."""
+    if isinstance(error, click.ClickException):
+        usage = as_json and isinstance(error, click.UsageError)
+        return Refusal(error.format_message(), code=USAGE, reason="usage", as_json=True) if usage else None
+
     from video_translation_client._errors import (  # noqa: PLC0415 - only a command that failed pays for it
         APIError,
         JobFailedError,

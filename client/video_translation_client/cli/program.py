@@ -28,7 +28,7 @@ class Program(click.Group):
             code = exits.INTERRUPTED
         except BrokenPipeError:
             code = exits.BROKEN_PIPE
-        except (click.ClickException, click.exceptions.Exit, click.Abort):
+        except (click.exceptions.Exit, click.Abort):
             raise
         except Exception as error:
             refusal = exits.refusal_of(error, as_json=context.ensure_object(Session).json)

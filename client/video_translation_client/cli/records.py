@@ -52,6 +52,17 @@ def time_left(job: JobSnapshot, now: float) -> float | None:
     return max(0.0, (now - job.updated_at) * (100.0 - job.progress) / job.progress)
 
 
+def share_done(job: JobSnapshot, now: float) -> float | None:
+    """Return how much of a job is done, in percent: as the service says, or else as its estimate lets expect."""
+    if job.terminal:
+        return 100.0
+    left = time_left(job, now)
+    if job.progress or left is None or job.updated_at is None:
+        return job.progress or None
+    passed = max(0.0, now - job.updated_at)
+    return min(99.0, 100.0 * passed / (passed + left)) if passed + left else None
+
+
 def coloured(status: str) -> str:
     """Return a status in its colour."""
     return click.style(harmless(status), fg=COLOURS.get(status))
