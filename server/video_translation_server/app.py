@@ -92,7 +92,9 @@ async def running(
             waiters=Waiters(tail),
             stream_heartbeat=settings.stream_heartbeat,
             stream_stall=settings.stream_stall,
-            key_digests=frozenset(hashlib.sha256(key.encode()).digest() for key in settings.api_keys),
+            key_digests=frozenset(map(_digest, settings.api_keys)),
+            admin_digest=None if settings.admin_key is None else _digest(settings.admin_key),
+            is_open=settings.is_open,
             max_request_bytes=settings.max_request_bytes,
         )
         yield Application(create_api(context), store, context.stopping)
@@ -145,6 +147,10 @@ async def _start_first_job(store: Store, planner: Planner, clock: Clock, ids: Id
         now=clock.now(),
     )
     await record(store, [change])
+
+
+def _digest(key: str) -> bytes:
+    return hashlib.sha256(key.encode()).digest()
 
 
 def _text(path: object) -> str | None:

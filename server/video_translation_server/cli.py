@@ -1,4 +1,4 @@
-"""The command line: `serve`, with one flag and one environment variable per setting.
+"""The command line: `serve`, with one flag and one environment variable per setting; `keys` and `workspaces`.
 
 The flags are made from `Settings`, so that a setting is written down once.
 """
@@ -12,7 +12,7 @@ import typer
 from pydantic import ValidationError
 from pydantic_core import PydanticUndefined
 
-from video_translation_server import __version__
+from video_translation_server import __version__, administration
 from video_translation_server.errors import InvalidError, StoreError
 from video_translation_server.settings import Settings
 
@@ -23,6 +23,8 @@ USAGE = 2
 """Exit code for settings that cannot work."""
 
 cli = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+cli.add_typer(administration.keys, name="keys")
+cli.add_typer(administration.workspaces, name="workspaces")
 
 
 @cli.callback()

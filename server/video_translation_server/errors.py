@@ -36,6 +36,12 @@ class UnauthorizedError(ServerError):
     code = "unauthorized"
 
 
+class ForbiddenError(ServerError):
+    """Only whoever runs the server may do this."""
+
+    code = "forbidden"
+
+
 class GoneError(ServerError):
     """What was asked for was kept once, and is no longer."""
 

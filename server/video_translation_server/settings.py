@@ -51,10 +51,16 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    host: str = Field("127.0.0.1", description="Address to listen on. Anything but loopback needs --api-keys.")
+    host: str = Field(
+        "127.0.0.1", description="Address to listen on. Anything but loopback needs --api-keys or --admin-key."
+    )
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 picks a free one.")
     store: str = Field("video-translation.db", description="Database: a file path or sqlite:///path.")
     api_keys: Words = Field((), description="Keys that callers may use, separated by commas. None: any, on loopback.")
+    require_key: bool = Field(False, description="Ask for a key on loopback too, where none is configured.")
+    admin_key: str | None = Field(
+        None, min_length=1, description="Key of /v3/admin. None: open where no key is needed, otherwise closed."
+    )
     max_request_bytes: int = Field(1024 * 1024, ge=1024, description="Largest body of a request, bytes.")
 
     translation_time: SecondsRange = Field(
@@ -111,12 +117,17 @@ class Settings(BaseModel):
                 f"lease: {self.lease:g} s must be longer than attempt_timeout ({self.attempt_timeout:g} s), "
                 "or a delivery could be attempted twice at once"
             )
-        if not self.is_loopback and not self.api_keys:
+        if not (self.is_loopback or self.api_keys or self.admin_key):
             raise ValueError(
                 f"api_keys: listening on {self.host} opens the server to the network: give --api-keys, "
-                "or listen on 127.0.0.1"
+                "or --admin-key and create keys, or listen on 127.0.0.1"
             )
         return self
+
+    @property
+    def is_open(self) -> bool:
+        """True where callers need no key."""
+        return self.is_loopback and not self.api_keys and not self.require_key
 
     @property
     def is_loopback(self) -> bool:

@@ -7,6 +7,7 @@ from fastapi import FastAPI
 
 from video_translation_server import __version__
 from video_translation_server.api import (
+    admin,
     cancellations,
     deliveries,
     endpoints,
@@ -40,8 +41,8 @@ def create_api(context: Context) -> FastAPI:
     )
     api.state.context = context
     # `statuses` comes first: to `translations` its path would be a job's id.
-    for module in (statuses, translations, cancellations, status, endpoints, events, stream, deliveries, health):
+    for module in (statuses, translations, cancellations, status, endpoints, events, stream, deliveries, admin, health):
         api.include_router(module.router)
     install_error_handlers(api)
-    api.add_middleware(Door, keyless=not context.key_digests, max_request_bytes=context.max_request_bytes)
+    api.add_middleware(Door, keyless=context.is_open, max_request_bytes=context.max_request_bytes)
     return api

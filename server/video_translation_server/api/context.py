@@ -10,7 +10,7 @@ from fastapi import Depends, Request
 from video_translation_server.api.tail import Tail
 from video_translation_server.api.waiters import Waiters
 from video_translation_server.clock import Clock
-from video_translation_server.ids import Ids
+from video_translation_server.ids import Ids, random_key
 from video_translation_server.model import Plan
 from video_translation_server.store import Store
 from video_translation_server.wire.requests import Script
@@ -30,7 +30,10 @@ class Context:
 
     Attributes:
         check_target: Raises InvalidError for a webhook URL that may not be called.
-        key_digests: SHA-256 of each key that is accepted; empty accepts any key, and none.
+        key_digests: SHA-256 of each configured key.
+        admin_digest: SHA-256 of the admin key; without one, everybody may administer an open server.
+        is_open: No key is needed.
+        new_key: Makes a key.
         is_ready: True while every loop of the server runs.
         tail: Follows the log for the event streams and the waiters; it must be run.
         waiters: Who waits for a job to move.
@@ -50,6 +53,9 @@ class Context:
     waiters: Waiters
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     key_digests: frozenset[bytes] = frozenset()
+    admin_digest: bytes | None = None
+    is_open: bool = True
+    new_key: Callable[[], str] = random_key
     max_request_bytes: int = 1024 * 1024
     stream_heartbeat: float = 15.0
     stream_stall: float = 10.0

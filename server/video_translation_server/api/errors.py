@@ -12,6 +12,7 @@ from video_translation_server.api.answers import JSON, error_body
 from video_translation_server.errors import (
     BusyError,
     ConflictError,
+    ForbiddenError,
     GoneError,
     InvalidError,
     NotFoundError,
@@ -25,6 +26,7 @@ log = structlog.get_logger("api")
 STATUS: Mapping[type[ServerError], int] = {
     InvalidError: 400,
     UnauthorizedError: 401,
+    ForbiddenError: 403,
     NotFoundError: 404,
     ConflictError: 409,
     GoneError: 410,

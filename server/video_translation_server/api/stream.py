@@ -12,11 +12,11 @@ import structlog
 from fastapi import APIRouter, Header, Query, Response
 from starlette.types import Receive, Scope, Send
 
-from video_translation_server.api.auth import Workspace
+from video_translation_server.api.auth import KeyId, Workspace
 from video_translation_server.api.context import Context, Surroundings
 from video_translation_server.api.events import encode_cursor, job_filter, known_type, position_of
 from video_translation_server.api.tail import Reader, Wish
-from video_translation_server.errors import StoreError
+from video_translation_server.errors import StoreError, UnauthorizedError
 from video_translation_server.model import Event
 
 log = structlog.get_logger("api")
@@ -46,6 +46,7 @@ async def stream(
     *,
     workspace: Workspace,
     context: Surroundings,
+    key_id: KeyId,
     after: _Until = None,
     last_event_id: Annotated[str | None, Header(max_length=255, description="As `after`, and stronger")] = None,
     event_type: Annotated[list[str], Query(max_length=100, description="Types, repeated or with commas")] = [],  # noqa: B006  (FastAPI copies it)
@@ -55,7 +56,7 @@ async def stream(
     """Events in log order as they happen, from now on or from behind a point in the log."""
     names = [name.strip() for names in event_type for name in names.split(",")]
     types = frozenset(known_type(name) for name in names if name)
-    wish = Wish(workspace, types or None, job_filter(entity_id, video_translate_id))
+    wish = Wish(workspace, types or None, job_filter(entity_id, video_translate_id), key_id)
     if last_event_id:
         position = await position_of(context, workspace, last_event_id, param="last-event-id")
     elif after is not None:
@@ -120,12 +121,13 @@ class EventStream(Response):
         """End the answer properly; a connection that does not take even that is dropped."""
         await _cancel(feeding)
         failure = None if feeding.cancelled() else feeding.exception()
-        if isinstance(failure, StoreError):
-            log.error("stream ended: the log cannot be read", error=str(failure))
-        elif failure is not None and not isinstance(failure, TimeoutError):
+        stalled = isinstance(failure, TimeoutError)
+        if isinstance(failure, StoreError | UnauthorizedError):
+            log.warning("stream ended", workspace=self._wish.workspace_id, reason=str(failure))
+        elif failure is not None and not stalled:
             raise failure
         try:
-            async with asyncio.timeout(0 if failure and not isinstance(failure, StoreError) else LAST_WORDS):
+            async with asyncio.timeout(0 if stalled else LAST_WORDS):
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
         except TimeoutError:
             log.warning("stream cut: its reader takes nothing", workspace=self._wish.workspace_id)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import Protocol
 
-from video_translation_server.errors import BusyError
+from video_translation_server.errors import BusyError, UnauthorizedError
 from video_translation_server.model import Event
 from video_translation_server.store import EventFilter, Store
 from video_translation_server.wire.events import BY_NAME_ONLY
@@ -29,11 +29,15 @@ WINDOW_BYTES = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """Which events a stream wants; None does not narrow, but leaves out what must be asked for by name."""
+    """Which events a stream wants; None does not narrow, but leaves out what must be asked for by name.
+
+    `key_id` is the stored key that it was opened with, where one was.
+    """
 
     workspace_id: str
     types: frozenset[str] | None = None
     job_id: str | None = None
+    key_id: str | None = None
 
     def fits(self, event: Event) -> bool:
         """True for an event that the stream wants."""
@@ -73,6 +77,7 @@ class Tail:
         self._window_bytes = 0
         self._followers: set[Follower] = set()
         self._streams = 0
+        self._revoked: set[str] = set()
         self._wanted = asyncio.Event()
 
     @contextmanager
@@ -86,6 +91,8 @@ class Tail:
             raise BusyError(f"this server has {self._limit} event streams open; try again, or poll", retry_after=5)
         reader = Reader(self, wish, position)
         self._streams += 1
+        if wish.key_id in self._revoked:
+            reader.end()
         self.follow(reader)
         try:
             yield reader
@@ -137,6 +144,14 @@ class Tail:
         for follower in self._followers:
             follower.look(events, read_to)
 
+    def end_streams_of(self, key_id: str) -> None:
+        """End the streams that were opened with a key: it is revoked."""
+        # Kept for a stream that is just about to open.
+        self._revoked.add(key_id)
+        for follower in self._followers:
+            if isinstance(follower, Reader) and follower.wish.key_id == key_id:
+                follower.end()
+
     def behind(self, position: int) -> list[Event]:
         """The window's events behind a position that is in it."""
         newest_first = takewhile(lambda event: event.position > position, reversed(self._window))
@@ -154,8 +169,9 @@ class Reader:
         """`tail.reader` is the door."""
         self.position = position
         self._tail = tail
-        self._wish = wish
+        self.wish = wish
         self._is_idle = False
+        self._is_over = False
         self._woken = asyncio.Event()
 
     async def batch(self, patience: float) -> list[Event]:
@@ -163,20 +179,32 @@ class Reader:
 
         Raises:
             StoreError: The log cannot be read.
+            UnauthorizedError: The key that the stream was opened with is revoked.
         """
         end = asyncio.get_running_loop().time() + patience
         while asyncio.get_running_loop().time() < end:
             if self.position >= self._tail.position:
                 await self._wait(end)
             elif found := await self._read():
+                self._check_key()
                 return found
+            self._check_key()
         return []
+
+    def _check_key(self) -> None:
+        if self._is_over:
+            raise UnauthorizedError("the key of this stream is revoked")
+
+    def end(self) -> None:
+        """Make `batch` raise: the key is revoked."""
+        self._is_over = True
+        self._wake()
 
     def look(self, events: Sequence[Event], read_to: int) -> None:
         """The tail has read on: wake where something fits, otherwise pass over it without waking."""
         if not self._is_idle:
             return
-        if any(event.position > self.position and self._wish.fits(event) for event in events):
+        if any(event.position > self.position and self.wish.fits(event) for event in events):
             self._wake()
         else:
             self.position = max(self.position, read_to)
@@ -202,7 +230,7 @@ class Reader:
             self._is_idle = False
 
     async def _read(self) -> list[Event]:
-        tail, wish = self._tail, self._wish
+        tail, wish = self._tail, self.wish
         if self.position >= tail.start:
             found, self.position = tail.behind(self.position), tail.position
         else:

@@ -228,6 +228,18 @@ class EndpointPatch(EndpointFields):
     status: Literal["enabled", "disabled"] | None = None
 
 
+class WorkspaceRequest(Strict):
+    """Body of `POST /v3/admin/workspaces`."""
+
+    name: str = Field(min_length=1, max_length=255)
+
+
+class KeyRequest(Strict):
+    """Body of `POST /v3/admin/workspaces/{id}/keys`: what its owner calls the key."""
+
+    label: str | None = Field(None, max_length=255)
+
+
 class RotateRequest(Strict):
     """Body of `POST .../rotate-secret`: how long the old secret signs beside the new one; 0: it dies at once."""
 

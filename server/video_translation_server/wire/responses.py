@@ -272,3 +272,27 @@ class Health(BaseModel):
 
     status: str
     detail: dict[str, Any] = {}
+
+
+class WorkspaceAnswer(BaseModel):
+    """A workspace."""
+
+    workspace_id: str
+    name: str
+    created_at: str
+
+
+class KeyAnswer(BaseModel):
+    """A key of a workspace, without the key itself."""
+
+    key_id: str
+    workspace_id: str
+    label: str | None
+    created_at: str
+    revoked_at: str | None
+
+
+class NewKey(KeyAnswer):
+    """A new key, shown this once."""
+
+    key: str

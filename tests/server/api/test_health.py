@@ -57,6 +57,9 @@ async def test_the_documentation_loads_and_is_true(http: httpx.AsyncClient) -> N
     validate(described)
     assert set(described["paths"]) == {
         JOBS,
+        "/v3/admin/keys/{key_id}",
+        "/v3/admin/workspaces",
+        "/v3/admin/workspaces/{workspace_id}/keys",
         "/v3/events/stream",
         f"{JOBS}/languages",
         f"{JOBS}/statuses",

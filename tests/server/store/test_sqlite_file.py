@@ -13,7 +13,7 @@ import pytest
 
 from tests.server.store.builders import NOW, WORKSPACE, claim_one, created, endpoint, read_log
 from video_translation_server.errors import NotFoundError, StoreError
-from video_translation_server.model import Kept
+from video_translation_server.model import Kept, Key
 from video_translation_server.store import open_store
 from video_translation_server.store.sqlite import SqliteStore
 from video_translation_server.store.sqlite.database import APPLICATION_ID, migrations
@@ -150,6 +150,20 @@ async def test_a_file_of_the_first_version_keeps_its_answers(tmp_path: Path) -> 
     store = await SqliteStore.open(path)
     kept = await store.start_request(WORKSPACE, "POST /", "key-1", now=NOW, lease=1)
     assert kept == Kept(status=200, body=b"{}")
+    await store.close()
+
+
+async def test_a_file_of_the_first_version_gets_ids_for_keys_and_keeps_the_rest(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    foreign(path, f"PRAGMA application_id = {APPLICATION_ID}")
+    foreign(path, migrations()[0])
+    foreign(path, "INSERT INTO workspaces (id, name, created_at) VALUES ('ws_team', 'Team', 1)")
+    foreign(path, "PRAGMA user_version = 1")
+    store = await SqliteStore.open(path)
+    assert [one.id for one in (await store.workspaces(limit=10))[0]] == ["ws_team", WORKSPACE]
+    key = Key(id="key_1", workspace_id="ws_team", label=None, created_at=NOW)
+    await store.create_key(key, b"digest")
+    assert await store.key_of(b"digest") == key
     await store.close()
 
 

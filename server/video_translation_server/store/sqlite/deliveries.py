@@ -13,6 +13,7 @@ import msgspec
 from video_translation_server.errors import ConflictError, NotFoundError
 from video_translation_server.model import Attempt, Delivery, DeliveryState, Event, Outcome, OutcomeKind
 from video_translation_server.store.base import DeliveryFilter
+from video_translation_server.wire.deliveries import DELIVERY_PREFIX
 from video_translation_server.wire.events import BY_NAME_ONLY, FINAL_TYPES, PROGRESS
 
 Lane = tuple[int, int, int]
@@ -195,7 +196,7 @@ def get(connection: apsw.Connection, workspace_id: str, delivery_id: int) -> Del
     )
     for row in rows:
         return _delivery(row)
-    raise NotFoundError(f"no delivery {delivery_id}", param="delivery_id")
+    raise NotFoundError(f"no delivery {DELIVERY_PREFIX}{delivery_id}", param="delivery_id")
 
 
 def page(
