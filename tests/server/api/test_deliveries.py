@@ -147,6 +147,10 @@ IDS = ["dlv_1", "dlv_0", "dlv_", "1", "dlv_-1", "dlv_1.5", "dlv_1e3", "dlv_%201"
 HUGE = ["dlv_" + "9" * 18, "dlv_" + "9" * 19, "dlv_" + "9" * 3000]
 
 
+async def test_a_delivery_that_is_not_there_is_named_as_it_was_asked_for(http: httpx.AsyncClient) -> None:
+    refused(await http.get(f"{DELIVERIES}/dlv_7"), 404, "resource_not_found", "delivery_id", "no delivery dlv_7")
+
+
 @pytest.mark.parametrize("delivery_id", IDS + HUGE, ids=lambda value: ascii(value)[:20])
 async def test_an_unknown_delivery_is_not_found(http: httpx.AsyncClient, delivery_id: str) -> None:
     for answer in (
