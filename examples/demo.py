@@ -108,9 +108,10 @@ def ending_of(job: Job) -> str:
 
 
 def logged_events(url: str) -> list[str]:
-    """The ids of all events in the server's log."""
+    """The ids of all jobs' events in the server's log."""
     answer = httpx.get(f"{url}/v3/webhooks/events", params={"after": "cur_0", "limit": 100})
-    return [event["event_id"] for event in answer.raise_for_status().json()["data"]]
+    events = answer.raise_for_status().json()["data"]
+    return [event["event_id"] for event in events if "video_translate_id" in event["event_data"]]
 
 
 def summarise(

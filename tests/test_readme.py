@@ -141,7 +141,7 @@ def test_the_integration_run_ends_well_and_says_what_it_cost() -> None:
     output = run("make --no-print-directory integration-test")
     assert "server | " in output
     assert "client | " in output
-    assert "requests per job: 1.25 (of which asking for a status: 1)" in output
+    assert "requests per job: 1.50 (of which asking for a status: 1)" in output
     assert "completion to the client knowing: p50 " in output
 
 

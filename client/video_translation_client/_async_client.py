@@ -267,6 +267,8 @@ class AsyncVideoTranslationClient(BaseClient[AsyncHttpClient]):
         return call.read(await self._exchange(call))
 
     async def _exchange(self, call: Call[Any, Any]) -> Answer:
+        if call.before is not None:
+            await asyncio.to_thread(call.before)
         return await self._http.exchange(call.operation, call.options.over(self._options))
 
     async def _send(self, operation: Operation[SaidT], options: Options | None = None) -> SaidT:

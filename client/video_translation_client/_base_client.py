@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Generic, Self, TypeVar
 from video_translation_client._calls import Calls
 from video_translation_client._dispatcher import EventCallback
 from video_translation_client._engine import DEFAULT_BASE_URL, Engine, Settings, from_environment
+from video_translation_client._health import Health
 from video_translation_client._metrics import Metrics
+from video_translation_client._modes import Mode
 from video_translation_client._options import Options
 from video_translation_client._polling import JOB_POLL, SAFETY_NET, PollPolicy
 from video_translation_client._receiver import DEFAULT_PATH, Receiver
@@ -52,6 +54,8 @@ class BaseClient(Generic[HttpT]):
         poll: PollPolicy = JOB_POLL,
         safety_net: PollPolicy = SAFETY_NET,
         inbox: str | Path | InboxStorage | None = None,
+        mode: Mode = "auto",
+        auto_poll: bool = True,
     ) -> None:
         """Make a client.
 
@@ -77,6 +81,11 @@ class BaseClient(Generic[HttpT]):
             safety_net: how often the event log is read behind the pushes, once for all jobs.
             inbox: where events are stored until a callback has handled them: a file's path, or an
                 `InboxStorage` of your own. None: in memory.
+            mode: how jobs are followed. `webhook` registers by itself, `stream` reads the service's event
+                stream, `poll` asks; `auto` takes the stream where the service has one and else polls, and after
+                `register_webhook()` webhooks, as long as the service reaches the receiver.
+            auto_poll: False asks for nothing by itself, neither for jobs nor behind the pushes; gaps are filled
+                still.
 
         Raises:
             ValueError: an argument makes no sense; the message says which.
@@ -95,7 +104,8 @@ class BaseClient(Generic[HttpT]):
                 max_retries=max_retries,
                 ttl_seconds=ttl_seconds,
                 tolerance=signature_tolerance,
-                policies=Policies(job=poll, net=safety_net),
+                policies=Policies(job=poll, net=safety_net, auto_poll=auto_poll),
+                mode=mode,
                 inbox=inbox,
                 default_headers=dict(default_headers or {}),
                 rate_limit=rate_limit,
@@ -168,10 +178,14 @@ class BaseClient(Generic[HttpT]):
         """Call `callback(event)` for each event, once and in order per job. Also a decorator.
 
         Callbacks run one after the other on one thread of this client; what they raise is logged. Events
-        come once `register_webhook()` was called.
+        come once `register_webhook()` was called, or a job is followed in another mode.
         """
         self._engine.dispatcher.add(callback)
         return callback
+
+    def health(self) -> Health:
+        """Return how this client stands: its mode and why, what came last, what last went wrong. Asks nobody."""
+        return self._engine.modes.health()
 
     def metrics(self) -> Metrics:
         """Return what this client has sent and received so far."""

@@ -46,11 +46,13 @@ class Call(Generic[SaidT, MadeT]):
         operation: what is sent.
         finish: makes the caller's result of the answer, and tells the client's other parts.
         options: what the caller said about this call.
+        before: done before it is sent; it may block.
     """
 
     operation: Operation[SaidT]
     finish: Callable[[SaidT], MadeT]
     options: Options = _AS_IT_IS
+    before: Callable[[], object] | None = None
 
     def read(self, answer: Answer) -> MadeT:
         """Make the result of an answer.
@@ -79,19 +81,19 @@ class Calls:
     ) -> Call[tuple[str, ...], JobGroup]:
         """Start one translation per language, and follow the jobs."""
         languages = [output_languages] if isinstance(output_languages, str) else output_languages
-        era = self._engine.reconciler.era
+        engine, eras = self._engine, [-1]
 
         def follow(ids: tuple[str, ...]) -> JobGroup:
-            registry, reconciler = self._engine.registry, self._engine.reconciler
             pairs = itertools.zip_longest(ids, languages[: len(ids)])
             states = [JobSnapshot(id_, PENDING, PENDING, output_language=language) for id_, language in pairs]
-            jobs = JobGroup(registry.attach(state.id, state) for state in states)
+            jobs = JobGroup(engine.registry.attach(state.id, state) for state in states)
             for job in jobs:
-                reconciler.watch(job.id, era=era)
+                engine.reconciler.watch(job.id, era=eras[-1])
             return jobs
 
         sent = Options(timeout=timeout, idempotency_key=idempotency_key)
-        return Call(create_translation(video, languages, options), follow, sent)
+        operation = create_translation(video, languages, options)
+        return Call(operation, follow, sent, before=lambda: eras.append(engine.modes.ready()))
 
     def job(self, job_id: str) -> Job:
         """Return a job's handle; nothing is sent by the caller's thread."""
@@ -101,6 +103,7 @@ class Calls:
             return followed
         job = registry.attach(job_id)
         if not job.done():
+            self._engine.modes.ready_soon()
             self._engine.reconciler.look(job_id)
         return job
 

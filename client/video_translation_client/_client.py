@@ -260,6 +260,8 @@ class VideoTranslationClient(BaseClient[HttpClient]):
         return call.read(self._exchange(call))
 
     def _exchange(self, call: Call[Any, Any]) -> Answer:
+        if call.before is not None:
+            call.before()
         return self._engine.transport.exchange(call.operation, call.options.over(self._options))
 
     def _send(self, operation: Operation[SaidT], options: Options | None = None) -> SaidT:

@@ -21,6 +21,7 @@ from video_translation_client._dispatcher import Dispatcher
 from video_translation_client._durable import SQLiteInbox
 from video_translation_client._errors import ClientClosedError, VideoTranslationError
 from video_translation_client._exchange import Terms
+from video_translation_client._health import Troubles
 from video_translation_client._inbox import Inbox
 from video_translation_client._intake import Intake
 from video_translation_client._jobs import JobRegistry
@@ -29,6 +30,7 @@ from video_translation_client._limiter import Limiter
 from video_translation_client._listener import Listener, check_address
 from video_translation_client._metrics import Meter
 from video_translation_client._models import JobSnapshot
+from video_translation_client._modes import Modes
 from video_translation_client._operations import Operation, cancel_job, get_job
 from video_translation_client._options import Options
 from video_translation_client._receiver import Receiver
@@ -42,6 +44,7 @@ logger = logging.getLogger("video_translation_client")
 
 DEFAULT_BASE_URL: Final = "http://localhost:8000"
 _UPKEEP_DEADLINE: Final = 2.0
+_STREAM_DEADLINE: Final = 1.0
 _EXIT_DEADLINE: Final = 1.0
 _INBOX_DEADLINE: Final = 5.0
 
@@ -60,6 +63,7 @@ class Settings:
     ttl_seconds: int | None
     tolerance: float
     policies: Policies
+    mode: str = "auto"
     inbox: str | Path | InboxStorage | None = None
     webhook_secret: str | None = field(default=None, repr=False)
     default_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -93,8 +97,11 @@ class Engine:
         standing = () if settings.webhook_secret is None else (settings.webhook_secret,)
         self.receiver = Receiver(self.intake.push, self.meter, tolerance=settings.tolerance, secrets=standing)
         self._upkeep = Upkeep()
+        self._troubles = Troubles()
         self.reconciler = self._make_reconciler(settings)
         self.registrar = self._make_registrar(settings)
+        self.modes = self._make_modes(settings)
+        self.receiver.is_test = self.modes.takes
         self.intake.restore()
         self._closing = threading.Lock()
         self._closed = False
@@ -104,7 +111,12 @@ class Engine:
         """Ask the service for a job, and let every handle and waiter learn of the answer."""
         snapshot = self.transport.send(get_job(job_id))
         self.intake.learn(snapshot)
+        self.reconciler.poller.wake(job_id, asked=True)
         return snapshot
+
+    def wake(self, job_id: str) -> None:
+        """Somebody begins to wait for the job: where nothing pushes, ask for it soon."""
+        self.reconciler.poller.wake(job_id)
 
     def ask(self, question: Operation[JobSnapshot]) -> JobSnapshot:
         """Ask about a job for somebody who waits elsewhere; handles and waiters learn of the answer too."""
@@ -120,7 +132,7 @@ class Engine:
 
     def events_come(self) -> bool:
         """Whether each transition comes as an event by itself."""
-        return self.reconciler.covered
+        return self.reconciler.covered or self.reconciler.log.readable
 
     def seek_events(self) -> None:
         """Have the event log read soon, by another thread."""
@@ -148,6 +160,7 @@ class Engine:
         # 4. What was accepted reaches the callbacks. 5. What they handled is marked in the durable inbox.
         # 6. The connections go.
         self.transport.hurry()
+        self.modes.close(_STREAM_DEADLINE)
         self._upkeep.stop(_UPKEEP_DEADLINE)
         self.registrar.close()
         self.registry.close(ClientClosedError("the client was closed before the job ended; the job itself goes on"))
@@ -166,6 +179,20 @@ class Engine:
             meter=self.meter,
             upkeep=self._upkeep,
             policies=settings.policies,
+            troubles=self._troubles,
+        )
+
+    def _make_modes(self, settings: Settings) -> Modes:
+        return Modes(
+            settings.mode,
+            transport=self.transport.in_background(),
+            intake=self.intake,
+            registry=self.registry,
+            registrar=self.registrar,
+            reconciler=self.reconciler,
+            meter=self.meter,
+            upkeep=self._upkeep,
+            troubles=self._troubles,
         )
 
     def _make_registrar(self, settings: Settings) -> Registrar:

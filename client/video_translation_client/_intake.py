@@ -22,6 +22,7 @@ from video_translation_client._operations.events import oldest_cursor, places_be
 
 logger = logging.getLogger("video_translation_client")
 
+_PUSHED: Final = "pushed"
 _UNSEEN: Final = (Verdict.RELEASED, Verdict.PARKED)
 
 
@@ -145,7 +146,7 @@ class Intake:
             self._keeper.move_cursor(cursor)
 
     def _take_push(self, event: Event) -> None:
-        receipt = self._accept(event, pushed=True)
+        receipt = self._accept(event, _PUSHED)
         if receipt.verdict is Verdict.DUPLICATE:
             self._meter.count("duplicates_dropped")
         elif event.created_at is not None:
@@ -155,7 +156,15 @@ class Intake:
 
     def read(self, event: Event) -> bool:
         """Take in an event that the log holds; return whether it had not been seen."""
-        return self._accept(event, pushed=False).verdict in _UNSEEN
+        return not _is_test(event) and self._accept(event, "read from the log").verdict in _UNSEEN
+
+    def stream(self, event: Event) -> None:
+        """Take in an event that came over the event stream, which is the log as it grows."""
+        if _is_test(event):
+            return
+        unseen = self._accept(event, "streamed").verdict in _UNSEEN
+        if unseen and event.created_at is not None:
+            self._meter.push_latency(self._now() - event.created_at.timestamp())
 
     def learn(self, snapshot: JobSnapshot) -> None:
         """Take in an answer about a job. It resolves handles; it never makes up an event."""
@@ -174,16 +183,16 @@ class Intake:
         """Take in a state from before this client's time: nobody waited for it, so nothing is measured."""
         self._registry.observe(snapshot)
 
-    def _accept(self, event: Event, *, pushed: bool) -> Receipt:
+    def _accept(self, event: Event, how: str) -> Receipt:
         ended = bool(event.job.id) and self._registry.observe(event.job, by_event=True)
         if ended:
             self._meter.job_ended(event.job.status == COMPLETED)
         if ended and event.created_at is not None:
             self._meter.completion_delay(self._now() - event.created_at.timestamp())
-        receipt = self._inbox.offer(event, pushed=pushed)
+        receipt = self._inbox.offer(event, pushed=how == _PUSHED)
         if receipt.verdict in _UNSEEN:
             self._meter.count("events")
-        self._log(event, receipt, "pushed" if pushed else "read from the log")
+        self._log(event, receipt, how)
         if receipt.opens_gap:
             self.on_gap(event.job.id)
         return receipt
@@ -202,6 +211,11 @@ class Intake:
             how,
             receipt.verdict.value,
         )
+
+
+def _is_test(event: Event) -> bool:
+    """Whether it was sent to one endpoint to test the way there, so that it is news for nobody else."""
+    return event.type == "endpoint.test"
 
 
 def _ignore(_: str) -> None:

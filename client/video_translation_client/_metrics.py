@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import math
 import threading
+import time
 from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -198,6 +199,7 @@ class Meter:
         self._lock = threading.Lock()
         self._requests: Counter[str] = Counter()
         self._counts: Counter[str] = Counter()
+        self._last: dict[str, float] = {}
         self._responses: dict[str, Responses] = {}
         self._push_latency: deque[float] = deque(maxlen=_KEPT)
         self._completion_delay: deque[float] = deque(maxlen=_KEPT)
@@ -206,6 +208,12 @@ class Meter:
         """Add to one of the plain counts of `Metrics`."""
         with self._lock:
             self._counts[name] += by
+            self._last[name] = time.time()
+
+    def last(self, name: str) -> float | None:
+        """Return when one of the plain counts grew last (unix seconds); None where it never did."""
+        with self._lock:
+            return self._last.get(name)
 
     def value(self, name: str) -> int:
         """Return one of the plain counts."""

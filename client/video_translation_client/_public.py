@@ -36,6 +36,7 @@ from video_translation_client._errors import (
 )
 from video_translation_client._group import AsyncJobGroup, JobGroup
 from video_translation_client._handle import Job
+from video_translation_client._health import Health
 from video_translation_client._job_events import EventStream
 from video_translation_client._metrics import Durations, Metrics, Responses
 from video_translation_client._models import Event, JobSnapshot
@@ -80,6 +81,7 @@ __all__ = [  # noqa: RUF022 - plainly sorted
     "FIRST_COMPLETED",
     "FIRST_EXCEPTION",
     "GoneError",
+    "Health",
     "InboxError",
     "InboxState",
     "InboxStorage",

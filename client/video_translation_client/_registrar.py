@@ -11,7 +11,7 @@ import functools
 import logging
 import threading
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 from video_translation_client._dispatcher import Dispatcher, EventCallback
 from video_translation_client._errors import (
@@ -52,6 +52,13 @@ _RENEWAL_TIMEOUT: Final = 5.0
 _MOST_PAGES: Final = 1000
 
 
+class OnRegistered(Protocol):
+    """Whoever is told of a new registration."""
+
+    def __call__(self, standing: Standing, *, embedded: bool) -> None:
+        """Take note; `embedded` means that the receiver runs in a service of the user's own."""
+
+
 class Registrar:
     """Keeps at most one registration per client.
 
@@ -90,6 +97,10 @@ class Registrar:
         self._listener: Listener | None = None
         self._callbacks: list[EventCallback] = []
         self._closed = False
+        self.on_registered: OnRegistered = _ignore
+        """Called once a registration stands."""
+        self.on_unregistered: Callable[[], None] = reconciler.uncover
+        """Called when it has ended, and when it failed half-way."""
 
     def register(self, callback: EventCallback | None, url: str | None) -> Registration:
         """Register, or join the registration that is there; what was begun is undone on any failure."""
@@ -106,7 +117,7 @@ class Registrar:
                 self._receiver.expecting = True
                 undo.callback(setattr, self._receiver, "expecting", False)
                 self._adopt(standing, self._create(where, undo))
-                undo.callback(self._reconciler.uncover)
+                undo.callback(self.on_unregistered)
                 undo.callback(self._receiver.trust, ())
                 standing.status = self._look_once()
                 self._reconciler.catch_up()
@@ -119,6 +130,7 @@ class Registrar:
             if standing.endpoint.ttl_seconds:
                 self._upkeep.schedule(_RENEWAL, standing.endpoint.ttl_seconds / 3, self._renew)
             logger.info("registered %s as endpoint %s", where, standing.endpoint.endpoint_id)
+            self.on_registered(standing, embedded=url is not None)
             return registration
 
     def close(self) -> None:
@@ -142,7 +154,7 @@ class Registrar:
             for callback in self._callbacks:
                 self._dispatcher.remove(callback)
             self._callbacks.clear()
-            self._reconciler.uncover()
+            self.on_unregistered()
             logger.info("unregistered endpoint %s", standing.endpoint.endpoint_id)
 
     def _join(self, current: Registration, callback: EventCallback | None, url: str | None) -> Registration:
@@ -262,3 +274,7 @@ class Registrar:
                 endpoint_id,
                 error,
             )
+
+
+def _ignore(standing: Standing, *, embedded: bool) -> None:
+    """Nobody wants to know yet."""

@@ -30,6 +30,12 @@ STATUS_TYPES = {
     "completed": "video_translate.success",
     "failed": "video_translate.fail",
 }
+WORDS: dict[str | None, str] = {
+    "pending": "queued",
+    "running": "processing",
+    "completed": "completed",
+    "failed": "failed",
+}
 RESULTS = {"pending": "pending", "running": "pending", "completed": "completed", "failed": "error"}
 
 
@@ -52,6 +58,14 @@ class FakeServer:
         self.page_size = 100
         self.pruned = 0
         self.number = 0
+        self.streams = False  # whether there is an event stream
+        self.bulk = False  # whether there are bulk statuses
+        self.tests: str | None = None  # what becomes of a test delivery: an outcome, or "delivered"
+        self.retry_after: int | None = None  # on every job that goes on
+        self.heartbeat = 15.0
+        self.oldest = 0  # the first place that the log still knows
+        self.resumed_from: list[str | None] = []
+        self._live: set[socket.socket] = set()
         self.changed = threading.Condition(self.lock)
         self._httpd: _Httpd | None = None
         self._thread: threading.Thread | None = None
@@ -68,6 +82,7 @@ class FakeServer:
 
     def stop(self) -> None:
         if self._httpd is not None and self._thread is not None:
+            self.cut_streams()
             self._httpd.shutdown()
             self._httpd.server_close()
             self._httpd.cut()
@@ -143,6 +158,32 @@ class FakeServer:
     def forget_endpoints(self) -> None:
         with self.lock:
             self.endpoints.clear()
+
+    def cut_streams(self) -> None:
+        """Break every stream as a network does: without a word."""
+        with self.changed:
+            for connection in self._live:
+                with contextlib.suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
+            self._live.clear()
+            self.changed.notify_all()
+
+    def stream(self, connection: socket.socket, write: Callable[[bytes], object], after: str | None) -> None:
+        """Send what the log holds behind `after`, and what comes, until the connection is cut."""
+        with self.changed:
+            self._live.add(connection)
+            self.resumed_from.append(after)
+            place = len(self.log) if after is None else self._place(after) or 0
+            self.changed.notify_all()
+        write(b"retry: 10\nid: cur_%d\n\n" % place)
+        while (fresh := self._news(connection, place)) is not None:
+            place += len(fresh)
+            write(b"".join(map(_frame, fresh)) or b": ping\nid: cur_%d\n\n" % place)
+
+    def _news(self, connection: socket.socket, place: int) -> list[tuple[int, dict[str, Any]]] | None:
+        with self.changed:
+            self.changed.wait_for(lambda: len(self.log) > place or connection not in self._live, self.heartbeat)
+            return list(enumerate(self.log))[place:] if connection in self._live else None
 
     # --- the API --------------------------------------------------------------------------------------
 
@@ -227,6 +268,8 @@ class FakeServer:
             newest = [e for _, e in reversed(chosen)][:limit]
             return 200, {"data": newest, "has_more": len(chosen) > limit, "next_token": None}
         place = self._place(after)
+        if place is not None and place < self.oldest:
+            return error(410, "cursor_expired")
         if place is None:
             return error(400, "invalid_parameter", "names nothing known", "after")
         if place < self.pruned:
@@ -237,9 +280,57 @@ class FakeServer:
         cursor = f"cur_{page[-1][0] if more else len(self.log)}"
         return 200, {"data": [e for _, e in page], "has_more": more, "next_token": None, "cursor": cursor}
 
+    def _stream(self, _: str, __: dict[str, str], ___: Any) -> Answer:
+        if not self.streams:
+            return error(404, "resource_not_found")
+        after = self.headers[-1].get("last-event-id")
+        place = None if after is None else self._place(after)
+        if place is not None and place < self.oldest:
+            return error(410, "cursor_expired")
+        return 200, {"stream": True}
+
+    def _bulk_statuses(self, _: str, query: dict[str, str], __: Any) -> Answer:
+        if not self.bulk:
+            return error(404, "resource_not_found")
+        ids = query["video_translation_ids"].split(",")
+        items = [{"video_id": i, "status": WORDS.get(self.jobs.get(i, {}).get("status"), "not_found")} for i in ids]
+        return 200, {"data": items, "has_more": False, "next_token": None}
+
+    def _test_endpoint(self, endpoint_id: str, _: dict[str, str], __: Any) -> Answer:
+        if self.tests is None:
+            return error(404, "resource_not_found")
+        event = {
+            "event_id": f"evt_test_{endpoint_id}",
+            "event_type": "endpoint.test",
+            "created_at": _iso(time.time()),
+            "event_data": {"endpoint_id": endpoint_id},
+        }
+        self.log.append(event)
+        return 200, {"data": self._delivery_of(event, [])}
+
+    def _delivery(self, delivery_id: str, _: dict[str, str], __: Any) -> Answer:
+        event = next(event for event in self.log if event["event_id"] == delivery_id.removeprefix("dlv_"))
+        attempt = {"number": 1, "outcome": self.tests, "status": None, "detail": "nobody there", "response_body": ""}
+        return 200, {"data": self._delivery_of(event, [attempt] if self.tests else [])}
+
+    def _delivery_of(self, event: dict[str, Any], attempts: list[dict[str, Any]]) -> dict[str, Any]:
+        return {
+            "delivery_id": "dlv_" + event["event_id"],
+            "event_id": event["event_id"],
+            "event_type": event["event_type"],
+            "endpoint_id": event["event_data"]["endpoint_id"],
+            "video_translate_id": None,
+            "state": "delivered" if self.tests == "delivered" else "due",
+            "attempts": len(attempts),
+            "attempt_log": attempts,
+        }
+
     def _place(self, after: str) -> int | None:
+        by_id = next((i + 1 for i, event in enumerate(self.log) if event["event_id"] == after), None)
+        if by_id is not None:
+            return by_id
         kind, _, number = after.partition("_")
-        known = kind in ("cur", "evt") and number.isdigit() and int(number) <= len(self.log)
+        known = kind == "cur" and number.isdigit() and int(number) <= len(self.log)
         return int(number) if known else None
 
 
@@ -272,15 +363,26 @@ def _route(method: str, path: str) -> tuple[str, str]:
         ("POST", endpoints): "create_endpoint",
         ("GET", endpoints): "list_endpoints",
         ("GET", "/v3/webhooks/events"): "events",
+        ("GET", jobs + "/statuses"): "bulk_statuses",
+        ("GET", "/v3/events/stream"): "stream",
     }
     if (method, path) in fixed:
         return fixed[method, path], ""
     if method == "GET" and path.startswith(jobs + "/"):
         return "job", path.removeprefix(jobs + "/")
+    if method == "GET" and path.startswith("/v3/webhooks/deliveries/"):
+        return "delivery", path.removeprefix("/v3/webhooks/deliveries/")
     rest = path.removeprefix(endpoints + "/")
+    if rest.endswith("/test"):
+        return "test_endpoint", rest.removesuffix("/test")
     if method == "DELETE":
         return "delete_endpoint", rest
     return ("renew_endpoint", rest.removesuffix("/renew")) if rest.endswith("/renew") else ("unknown", path)
+
+
+def _frame(numbered: tuple[int, dict[str, Any]]) -> bytes:
+    number, event = numbered
+    return f"id: cur_{number + 1}\nevent: {event['event_type']}\ndata: {json.dumps(event)}\n\n".encode()
 
 
 def _iso(seconds: float) -> str:
@@ -321,15 +423,33 @@ def _handler(fake: FakeServer) -> type[BaseHTTPRequestHandler]:
             body = self.rfile.read(int(self.headers.get("content-length") or 0))
             headers = {name.lower(): value for name, value in self.headers.items()}
             status, answer = fake.answer(self.command, self.path, headers, body)
+            if status == 200 and answer.get("stream"):
+                self.stream(headers.get("last-event-id"))
+                return
             content = json.dumps(answer).encode()
             self.send_response(status)
             self.send_header("content-type", "application/json")
             self.send_header("x-request-id", "req_1")
+            if status == 200 and fake.retry_after is not None:
+                self.send_header("retry-after", str(fake.retry_after))
             self.send_header("content-length", str(len(content)))
             for name, value in fake.answer_headers.items():
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(content)
+
+        def stream(self, after: str | None) -> None:
+            self.close_connection = True
+            self.send_response(200)
+            self.send_header("content-type", "text/event-stream; charset=utf-8")
+            self.send_header("connection", "close")
+            self.end_headers()
+            with contextlib.suppress(OSError):
+                fake.stream(self.connection, self.write, after)
+
+        def write(self, content: bytes) -> None:
+            self.wfile.write(content)
+            self.wfile.flush()
 
         do_GET = do_POST = do_DELETE = handle_any  # noqa: N815 - the names that http.server asks for
 

@@ -275,8 +275,8 @@ def test_a_create_is_repeated_under_one_key(server: FakeServer, make_client: Mak
     client = make_client()
     (job,) = client.translate("https://v", ["French"])
     assert job.id in server.jobs
-    keys = {headers["idempotency-key"] for headers in server.headers}
-    assert (len(server.headers), len(keys)) == (3, 1)
+    keys = [headers["idempotency-key"] for headers in server.headers if "idempotency-key" in headers]
+    assert (len(keys), len(set(keys))) == (3, 1)
     answers.append(None)
     client.translate("https://v", ["French"])
     assert server.headers[-1]["idempotency-key"] not in keys

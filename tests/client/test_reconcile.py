@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import logging
+import re
 import socket
+import time
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -13,8 +16,8 @@ from video_translation_client import (
     AuthenticationError,
     NotFoundError,
     PollPolicy,
-    RateLimitError,
     ServerUnreachableError,
+    VideoTranslationClient,
     WaitTimeoutError,
 )
 
@@ -198,19 +201,68 @@ def test_the_safety_net_outlives_a_server_that_is_away(
     assert "the safety net could not read" in caplog.text
 
 
-def test_the_safety_net_slows_down_while_pushes_arrive(server: FakeServer, make_client: MakeClient) -> None:
+def test_the_safety_net_slows_down_while_pushes_arrive(
+    server: FakeServer, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     client = make_client(safety_net=PollPolicy(first=100.0, factor=2.0, cap=400.0, jitter=0.0))
     client.register_webhook()
-    net = client._engine.reconciler._net
-    assert net() == 100.0
-    delays = []
-    for _ in range(4):
-        server.new_job()
-        server.push(server.log[-1])
-        delays.append(net())
-    assert delays == [200.0, 400.0, 400.0, 400.0]
+    net = Net(client, server, monkeypatch)
+    assert net.reads(100) == 1
+    net.push()
+    assert net.reads(100) == 1  # a push came: the next pause is doubled
+    gaps = []
+    for _ in range(3):
+        gaps.append(0)
+        while True:
+            net.push()
+            gaps[-1] += 100
+            if net.reads(100):
+                break
+    assert gaps == [200, 400, 400]
     server.new_job()  # not pushed: the net finds it, and looks sooner again
-    assert net() == 100.0
+    while not net.reads(100, push=True):
+        pass
+    assert net.reads(100, push=True) == 1
+
+
+def test_a_silence_while_jobs_are_waited_for_is_looked_into_at_once(
+    server: FakeServer, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = make_client(safety_net=PollPolicy(first=100.0, factor=2.0, cap=6400.0, jitter=0.0))
+    client.register_webhook()
+    net = Net(client, server, monkeypatch)
+    client.translate("https://v", ["French"])
+    while net.reads(100, push=True) or net.pause < 1600:
+        pass
+    assert net.reads(100) == 1  # nothing came for once
+
+
+class Net:
+    """The safety net under a clock of the test's own."""
+
+    def __init__(self, client: VideoTranslationClient, server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._reconciler = client._engine.reconciler
+        self._server = server
+        self._now = 0.0
+        monkeypatch.setattr(self._reconciler, "_clock", lambda: self._now)
+        monkeypatch.setattr(self._reconciler, "_net_due", 100.0)
+
+    @property
+    def pause(self) -> float:
+        return self._reconciler._net_due - self._now
+
+    def push(self) -> None:
+        self._server.new_job()
+        self._server.push(self._server.log[-1])
+
+    def reads(self, seconds: float, *, push: bool = False) -> int:
+        """Let time pass, and say how often the log was read then."""
+        if push:
+            self.push()
+        self._now += seconds
+        before = self._server.count("events")
+        assert 0 < self._reconciler._net() <= 100
+        return self._server.count("events") - before
 
 
 def test_without_a_readable_log_the_net_asks_for_each_job(plain_server: FakeServer, make_client: MakeClient) -> None:
@@ -225,35 +277,100 @@ def test_without_a_readable_log_the_net_asks_for_each_job(plain_server: FakeServ
 # --- polling ------------------------------------------------------------------------------------------
 
 
-def test_without_a_registration_a_job_is_polled(
-    server: FakeServer, make_client: MakeClient, caplog: pytest.LogCaptureFixture
+def test_without_a_registration_one_read_of_the_log_covers_every_job(
+    server: FakeServer, make_client: MakeClient, recorder: Recorder, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "video_translation_client")
-    client = make_client(poll=FAST)
+    client = make_client(poll=FAST, mode="poll")
+    client.on_event(recorder)
+    jobs = client.translate("https://v", ["French", "German"])
+    for job in jobs:
+        server.move(job.id, "running")
+        server.move(job.id, "completed", video_url="https://cdn/1")
+    assert [job.result(10).video_url for job in jobs] == ["https://cdn/1"] * 2
+    recorder.wait_for(6)
+    assert all(recorder.sequences(job.id) == [1, 2, 3] for job in jobs)
+    line = r"poll attempt \d+: the event log was read: \d (pending|running|completed|ended)"
+    _until(lambda: re.search(line, caplog.text))
+    assert server.count("job") == server.count("bulk_statuses") == 0
+
+
+def test_without_a_log_a_job_is_polled(
+    plain_server: FakeServer, make_client: MakeClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "video_translation_client")
+    client = make_client(plain_server.url, poll=FAST)
     (job,) = client.translate("https://v", ["French"])
-    server.wait_for(lambda: server.count("job") >= 2)
-    server.move(job.id, "running")
-    server.move(job.id, "completed", video_url="https://cdn/1")
+    plain_server.wait_for(lambda: plain_server.count("job") >= 2)
+    plain_server.move(job.id, "running")
+    plain_server.move(job.id, "completed", video_url="https://cdn/1")
     assert job.result().video_url == "https://cdn/1"
     assert f"poll attempt 1: job {job.id} is pending; next in 0.0 s" in caplog.text
+    assert "mode poll: the service has no event log that could be followed" in caplog.text
     client.close()
-    assert client.metrics().status_calls == server.count("job")
+    assert client.metrics().status_calls == plain_server.count("job")
+
+
+def test_bulk_statuses_cover_all_waiting_jobs_and_only_what_has_ended_is_read(
+    plain_server: FakeServer, make_client: MakeClient
+) -> None:
+    plain_server.bulk = True
+    client = make_client(plain_server.url, poll=PollPolicy(first=0.2, factor=1.0, cap=0.2, jitter=0.0))
+    jobs = client.translate("https://v", ["French", "German", "Italian"])
+    plain_server.wait_for(lambda: plain_server.count("bulk_statuses") >= 3)
+    assert plain_server.count("job") == 0
+    plain_server.move(jobs[0].id, "running")
+    _until(lambda: jobs[0].status() == "running")
+    plain_server.move(jobs[0].id, "completed", video_url="https://cdn/1")
+    plain_server.move(jobs[1].id, "failed", failure_message="no audio")
+    assert jobs[0].result(10).video_url == "https://cdn/1"
+    assert "no audio" in str(jobs[1].exception(10))
+    assert plain_server.count("job") == 2
+    plain_server.move(jobs[2].id, "completed")
+    assert jobs[2].result(10).status == "completed"
 
 
 def test_a_poll_outlives_errors_and_heeds_the_services_hint(
-    server: FakeServer, make_client: MakeClient, caplog: pytest.LogCaptureFixture
+    plain_server: FakeServer, make_client: MakeClient, caplog: pytest.LogCaptureFixture
 ) -> None:
-    client = make_client(max_retries=0, poll=FAST)
+    client = make_client(plain_server.url, poll=FAST, max_retries=0)
     (job,) = client.translate("https://v", ["French"])
     failures = iter([error(500, "internal_error"), error(429, "rate_limit_exceeded")])
-    server.overrides["job"] = lambda: next(failures, None)
-    server.wait_for(lambda: server.count("job") > 3)
-    server.move(job.id, "failed")
-    assert job.exception(10) is not None
+    plain_server.overrides["job"] = lambda: next(failures, None)
+    plain_server.wait_for(lambda: plain_server.count("job") > 3)
     assert "poll attempt 1" in caplog.text
-    reconciler = client._engine.reconciler
-    later = reconciler._poll_failed(job.id, 1, RateLimitError("slow down", status=429, retry_after=77.0))
-    assert later == 77.0
+    plain_server.retry_after = 77
+    plain_server.wait_for(lambda: plain_server.count("job") > 4)
+    _until(lambda: (client._engine.reconciler.poller._turns.next_in() or 0) > 70)
+    asked = plain_server.count("job")
+    assert (client._engine.reconciler.poller._turns.wake(job.id) or 0) > 70  # not even a new wait is a reason
+    plain_server.move(job.id, "failed")
+    assert job.refresh().status == "failed"
+    assert plain_server.count("job") == asked + 1
+
+
+def test_a_new_wait_makes_an_old_job_young_again(plain_server: FakeServer, make_client: MakeClient) -> None:
+    slow = PollPolicy(first=0.01, factor=100.0, cap=3600.0, jitter=0.0)
+    client = make_client(plain_server.url, poll=slow)
+    (job,) = client.translate("https://v", ["French"])
+    turns = client._engine.reconciler.poller._turns
+    _until(lambda: (turns.next_in() or 0) > 50)
+    client._engine.wake(job.id)
+    plain_server.move(job.id, "completed")
+    assert job.result(10).status == "completed"
+
+
+def test_nothing_is_asked_without_auto_poll(plain_server: FakeServer, make_client: MakeClient) -> None:
+    ended = plain_server.new_job()
+    plain_server.move(ended, "completed")
+    client = make_client(plain_server.url, poll=FAST, safety_net=FAST, auto_poll=False)
+    assert client.job(ended).result(10).status == "completed"  # one look is no poll
+    client.register_webhook()
+    (job,) = client.translate("https://v", ["French"])
+    with pytest.raises(WaitTimeoutError):
+        job.result(0.1)
+    assert plain_server.count("job") == 1
+    assert job.refresh().status == "pending"
 
 
 def test_a_job_that_can_never_be_read_fails_instead_of_waiting_for_ever(
@@ -320,6 +437,13 @@ def test_nothing_is_asked_in_push_mode(server: FakeServer, make_client: MakeClie
     for job in jobs:
         job.result(10)
     assert (server.count("job"), server.count("status"), client.metrics().status_calls) == (0, 1, 1)
+
+
+def _until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
 
 
 def _with_gap(client: object, policy: PollPolicy) -> object:

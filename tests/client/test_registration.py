@@ -341,15 +341,29 @@ def test_an_endpoint_for_good_is_not_renewed(server: FakeServer, make_client: Ma
 
 
 def test_a_job_that_was_waited_for_before_registering_is_looked_at_once(
-    server: FakeServer, make_client: MakeClient
+    plain_server: FakeServer, make_client: MakeClient
 ) -> None:
-    client = make_client()
+    client = make_client(plain_server.url)
     ended, going = client.translate("https://v", ["French", "German"])
-    server.move(ended.id, "completed")  # before the endpoint: no push will ever tell
+    plain_server.move(ended.id, "completed")  # before the endpoint: no push will ever tell
     client.register_webhook()
     assert ended.result(10).status == "completed"
-    server.wait_for(lambda: server.count("job") == 2)
+    plain_server.wait_for(lambda: plain_server.count("job") == 2)
     assert not going.done()
+
+
+def test_what_happened_before_registering_is_read_from_the_log(
+    server: FakeServer, make_client: MakeClient, recorder: Recorder
+) -> None:
+    client = make_client()
+    client.on_event(recorder)
+    (job,) = client.translate("https://v", ["French"])
+    server.move(job.id, "completed")
+    client.register_webhook()
+    assert job.result(10).status == "completed"
+    recorder.wait_for(2)
+    assert recorder.sequences(job.id) == [1, 2]
+    assert server.count("job") == 0
 
 
 def test_the_callback_may_wait_for_the_job_it_is_called_for(server: FakeServer, make_client: MakeClient) -> None:

@@ -23,12 +23,16 @@ _CURSOR: Final = re.compile(r"cur_([0-9]{1,18})")
 
 @dataclass(frozen=True, slots=True)
 class EventPage:
-    """One page of the event log, and where to read on: from the cursor forward, by the token backward."""
+    """One page of the event log, and where to read on: from the cursor forward, by the token backward.
+
+    `forward` says whether the service itself named the cursor: only one that reads forward does.
+    """
 
     events: tuple[Event, ...]
     has_more: bool
     cursor: str | None
     next_token: str | None = None
+    forward: bool = False
 
 
 def list_events(
@@ -85,7 +89,7 @@ def list_event_types() -> Operation[dict[str, str]]:
 def _read_events(answer: Any) -> EventPage:
     events = tuple(event for item in read_list(answer) if (event := _readable(item)) is not None)
     cursor = answer.get("cursor") or (events[-1].id if events else None)
-    return EventPage(events, bool(answer.get("has_more")), cursor, next_token(answer))
+    return EventPage(events, bool(answer.get("has_more")), cursor, next_token(answer), bool(answer.get("cursor")))
 
 
 def _read_types(answer: Any) -> dict[str, str]:

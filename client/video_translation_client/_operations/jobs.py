@@ -69,6 +69,7 @@ def get_statuses(job_ids: Sequence[str], token: str | None = None) -> Operation[
         lambda answer: read_page(answer, _read_bulk_item),
         query=query,
         repeatable=True,
+        heed=lambda page, pause: replace(page, items=tuple(_heed(job, pause) for job in page.items)),
     )
 
 
