@@ -16,7 +16,7 @@ import pytest
 
 from tests.client.fake_server import FakeServer
 
-pytestmark = pytest.mark.timeout(40)
+pytestmark = pytest.mark.timeout(120)
 
 
 class Process:
