@@ -149,7 +149,7 @@ def test_a_sender_that_drips_its_headers_is_cut_off(
 def test_a_sender_that_drips_its_body_is_cut_off_also_on_a_connection_that_was_kept(
     listener: Listener, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    monkeypatch.setattr(_connection, "READING_DEADLINE", 0.2)
+    monkeypatch.setattr(_connection, "READING_DEADLINE", 1.0)
     listener.start()
     with raw(listener) as sock:
         sock.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -162,12 +162,12 @@ def test_a_sender_that_drips_its_body_is_cut_off_also_on_a_connection_that_was_k
 def test_an_idle_connection_that_was_used_is_not_answered_out_of_turn(
     listener: Listener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_connection, "READING_DEADLINE", 0.05)
+    monkeypatch.setattr(_connection, "READING_DEADLINE", 1.0)
     listener.start()
     with raw(listener) as sock:
         sock.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
         assert read_until(sock, b'{"status":"ok"}').startswith(b"HTTP/1.1 200 ")
-        sock.settimeout(0.2)
+        sock.settimeout(1.5)
         with pytest.raises(TimeoutError):
             sock.recv(1000)
     listener.stop()
