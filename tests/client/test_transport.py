@@ -239,7 +239,7 @@ async def test_a_cancelled_request_leaves_nothing_open(server: FakeServer) -> No
     release = threading.Event()
     server.new_job()
     server.overrides["status"] = lambda: error(500, "x") if not release.wait(10) else None
-    shared = terms(server.url, limiter=Limiter(1.0, burst=1.0))
+    shared = terms(server.url, limiter=Limiter(0.01, burst=1.0))
     async with sender("async", shared) as both:
         task = asyncio.create_task(both.send(get_status()))
         waiting = asyncio.create_task(both.send(get_status()))
@@ -252,7 +252,7 @@ async def test_a_cancelled_request_leaves_nothing_open(server: FakeServer) -> No
         pool = both.awaited._client._transport._pool
         assert pool.connections == []
         assert server.count("status") == 1
-        assert shared.limiter.reserve() <= 1.0  # the place in the queue was given back
+        assert shared.limiter.reserve() <= 100.0  # the place in the queue was given back
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
