@@ -84,11 +84,13 @@ def test_a_broken_pipe_is_quiet(server: FakeServer) -> None:
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_ends_it_without_a_traceback(server: FakeServer, number: signal.Signals, code: int) -> None:
+def test_a_signal_ends_it_without_a_traceback_and_deletes_its_endpoint(
+    server: FakeServer, number: signal.Signals, code: int
+) -> None:
     job_id = server.new_job()
-    process = subprocess.Popen(
-        [*PROGRAM, "--base-url", server.url, "watch", job_id], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    words = [*PROGRAM, "--base-url", server.url, "watch", job_id, "--mode", "webhook"]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    server.wait_for(lambda: bool(server.endpoints), 20)
     assert process.stdout is not None
     assert process.stdout.readline().startswith(job_id)
     process.send_signal(number)

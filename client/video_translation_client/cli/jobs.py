@@ -21,8 +21,15 @@ from video_translation_client.cli.session import Session, shared_options
 
 if TYPE_CHECKING:
     from video_translation_client import Job, JobSnapshot
+    from video_translation_client._modes import Mode
     from video_translation_client.cli.display import Display
 
+_MODE = click.option(
+    "--mode",
+    type=click.Choice(["auto", "webhook", "stream", "poll"]),
+    default="auto",
+    help="How to hear of the jobs. Default: auto, the event stream where there is one.",
+)
 _ASSET: Final = "asset:"
 _SHORT_FOR: Final = {"duration": "duration_seconds", "error": "error_message"}
 
@@ -37,6 +44,7 @@ _SHORT_FOR: Final = {"duration": "duration_seconds", "error": "error_message"}
 @click.option("--option", "options", multiple=True, metavar="NAME=VALUE", help="A further field of the request.")
 @click.option("--simulate", metavar="NAME=VALUE,...", help="For our server: outcome=failed,duration=3,error=TEXT.")
 @click.option("--wait", is_flag=True, help="Stay until all jobs have ended.")
+@_MODE
 @shared_options
 @click.pass_obj
 def submit(
@@ -48,6 +56,7 @@ def submit(
     options: tuple[str, ...],
     simulate: str | None,
     wait: bool,
+    mode: Mode,
     **named: str | None,
 ) -> int:
     """Start one translation of VIDEO (a URL, or asset:ID) per language.
@@ -59,7 +68,7 @@ def submit(
         fields["simulation"] = _pairs(simulate.split(","), "--simulate")
     source = _source(video)
     output = session.output
-    with session.client() as client:
+    with session.client(mode=mode if wait else "poll") as client:
         follower = Follower(client)
         jobs = client.translate(source, list(dict.fromkeys(languages)), **fields)
         if not wait:
@@ -91,11 +100,12 @@ def status(session: Session, /, ids: tuple[str, ...]) -> int:
 
 @click.command()
 @click.argument("ids", nargs=-1, required=True)
+@_MODE
 @shared_options
 @click.pass_obj
-def watch(session: Session, /, ids: tuple[str, ...]) -> int:
+def watch(session: Session, /, ids: tuple[str, ...], mode: Mode) -> int:
     """Follow jobs to their end: a live table, or a line per change with --json or into a pipe."""
-    with session.client() as client:
+    with session.client(mode=mode) as client:
         follower = Follower(client)
         jobs = [client.job(job_id) for job_id in dict.fromkeys(ids)]
         for job in jobs:
