@@ -15,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.client.conftest import FAST, MakeClient
 from tests.client.fake_server import FakeServer
+from video_translation_client import NotFoundError, ServerUnreachableError
 from video_translation_client._metrics import Meter, Metrics, Responses
 from video_translation_client.prometheus import register
 
@@ -80,6 +81,20 @@ def test_a_client_counts_how_its_jobs_ended(server: FakeServer, make_client: Mak
     assert bad.wait(10)
     metrics = client.metrics()
     assert (metrics.jobs_completed, metrics.jobs_failed, metrics.job_success_rate) == (1, 1, 0.5)
+    assert metrics.completion_delay.count == 2
+
+
+def test_a_client_measures_its_requests(server: FakeServer, make_client: MakeClient) -> None:
+    client = make_client(max_retries=0)
+    client.get_job(server.new_job())
+    with pytest.raises(NotFoundError):
+        client.get_job("nope")
+    server.stop()
+    with pytest.raises(ServerUnreachableError):
+        client.get_job("vt_1")
+    asked = client.metrics().responses["get_job"]
+    assert (asked.answered, asked.refused, asked.unanswered) == (2, 1, 1)
+    assert 0 < (asked.average or 0) < 10
 
 
 def test_prometheus_reads_what_is_exported() -> None:
