@@ -35,6 +35,9 @@ class JobPort(Protocol):
     def defer(self, work: Callable[[], object]) -> None:
         """Run `work` soon on the client's callback thread."""
 
+    def wake(self, job_id: str) -> None:
+        """Somebody begins to wait: where nothing pushes, the job is asked for soon."""
+
     def events_come(self) -> bool:
         """Whether each transition comes as an event by itself."""
 
@@ -237,7 +240,8 @@ class Job:
             if self._ended:
                 return False
             self._notices = (*self._notices, notice)
-            return True
+        self._port.wake(self._id)
+        return True
 
     def _forget(self, notice: Notice) -> None:
         with self._lock:

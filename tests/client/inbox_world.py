@@ -229,6 +229,9 @@ class Consumer:
     def events_come(self) -> bool:
         return True
 
+    def wake(self, job_id: str) -> None:
+        """Nobody asks for jobs here."""
+
     def seek_events(self) -> None:
         raise NotImplementedError
 

@@ -35,6 +35,9 @@ class Port:
     def events_come(self) -> bool:
         return False
 
+    def wake(self, job_id: str) -> None:
+        """Nobody asks for jobs here."""
+
     def seek_events(self) -> None:
         self.sought += 1
 

@@ -33,6 +33,9 @@ class Port:
     def events_come(self) -> bool:
         return self.told
 
+    def wake(self, job_id: str) -> None:
+        """Nobody asks for jobs here."""
+
     def seek_events(self) -> None:
         self.sought += 1
         self.on_seek()

@@ -137,6 +137,9 @@ class NoPort:
     def events_come(self) -> bool:
         return True
 
+    def wake(self, job_id: str) -> None:
+        """Nobody asks for jobs here."""
+
     def seek_events(self) -> None:
         raise NotImplementedError
 

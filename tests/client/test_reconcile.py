@@ -355,7 +355,6 @@ def test_a_new_wait_makes_an_old_job_young_again(plain_server: FakeServer, make_
     (job,) = client.translate("https://v", ["French"])
     turns = client._engine.reconciler.poller._turns
     _until(lambda: (turns.next_in() or 0) > 50)
-    client._engine.wake(job.id)
     plain_server.move(job.id, "completed")
     assert job.result(10).status == "completed"
 

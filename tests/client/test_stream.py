@@ -53,11 +53,11 @@ def test_a_job_is_followed_over_the_stream_and_nothing_is_asked(
     assert streaming.count("job") == streaming.count("status") == 0
     assert streaming.resumed_from == ["cur_0"]
     assert caplog.text.count("mode stream: nothing is registered, and the service has an event log") == 1
+    client.close()
+    assert stream_threads() == 0
     metrics = client.metrics()
     assert (metrics.duplicates_dropped, metrics.out_of_order, metrics.gaps_found) == (0, 0, 0)
     assert metrics.push_latency.count == 6
-    client.close()
-    assert stream_threads() == 0
 
 
 def test_what_was_before_the_first_job_is_not_told(
