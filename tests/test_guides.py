@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from examples.local_server import LocalServer
+
 ROOT = Path(__file__).parents[1]
 GUIDES = ROOT / "docs" / "guides"
 FRAMEWORKS = {"fastapi": "fastapi", "asgi-starlette": "asgi", "flask": "flask", "django": "django"}
@@ -29,6 +31,26 @@ def test_the_blocks_about_verification_run_one_after_the_other(capsys: pytest.Ca
     output = capsys.readouterr().out.splitlines()
     assert output[0] == "evt_1 video_translate.success vt_1 completed"
     assert output[1].startswith("no_matching_signature ")
+
+
+@pytest.mark.timeout(120)
+def test_the_blocks_about_modes_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = (GUIDES / "modes.md").read_text("utf-8")
+    with LocalServer(tmp_path / "jobs.db", "--translation-time", "0.5", "--error-rate", "0") as server:
+        for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
+            code = block.replace("http://localhost:8000", server.url)
+            exec(compile(code, "modes.md", "exec"), {})  # noqa: S102 - it is our own page
+    output = capsys.readouterr().out.splitlines()
+    assert [line.split()[1:] for line in output if line.startswith("vt_")] == [
+        ["1", "pending"],
+        ["2", "running"],
+        ["3", "completed"],
+    ]
+    assert [line for line in output if not line.startswith("vt_")] == [
+        "stream because nothing is registered, and the service has an event log",
+        "completed",
+        "completed",
+    ]
 
 
 def test_the_index_names_every_guide_and_links_lead_somewhere() -> None:
