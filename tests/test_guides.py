@@ -36,7 +36,8 @@ def test_the_blocks_about_verification_run_one_after_the_other(capsys: pytest.Ca
 @pytest.mark.timeout(120)
 def test_the_blocks_about_modes_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     page = (GUIDES / "modes.md").read_text("utf-8")
-    with LocalServer(tmp_path / "jobs.db", "--translation-time", "0.5", "--error-rate", "0") as server:
+    flags = ("--start-job", "false", "--translation-time", "0.5", "--error-rate", "0")
+    with LocalServer(tmp_path / "jobs.db", *flags) as server:
         for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
             code = block.replace("http://localhost:8000", server.url)
             exec(compile(code, "modes.md", "exec"), {})  # noqa: S102 - it is our own page
