@@ -254,8 +254,9 @@ def test_it_ends_in_time_with_a_request_held_open_and_an_attempt_in_flight(tmp_p
             # Answered on another connection: by now the server has read what was sent before.
             assert httpx.get(f"{server.url}/healthz", trust_env=False).status_code == 200
             settings = Settings()
-            # First the request gets its time, then the attempt; a second more is for the rest.
-            assert server.end(number) < settings.stop_timeout + settings.drain_timeout + 1
+            # First the request gets its time, then the attempt; the rest is for a busy machine, and far below the
+            # 10 s that the attempt would take if nobody ended it.
+            assert server.end(number) < settings.stop_timeout + settings.drain_timeout + 5
             held.settimeout(5)
             answer = held.makefile("rb").read().decode()
             assert answer.startswith("HTTP/1.1 503 "), "the caller is told that it may try again"

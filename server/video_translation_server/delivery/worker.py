@@ -5,6 +5,7 @@ All state that matters is in the store; what is held here are the leases under w
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
@@ -21,11 +22,19 @@ log = structlog.get_logger("delivery")
 T = TypeVar("T")
 
 LINGER = 0.01
-"""Seconds that a finished attempt waits for others to be settled with, while many are under way."""
+"""Seconds that a finished attempt waits for others to be settled with, while others are under way."""
+BATCH = 256
+"""Finished attempts that are settled without further waiting."""
+MOST_LEASED = 4
+"""Leases held at most, as a multiple of the attempts under way at a time."""
 
 
 class Worker:
-    """Claims due deliveries and attempts them, at most `concurrency` at a time."""
+    """Claims due deliveries and attempts them, at most `concurrency` at a time.
+
+    A lease passes three stations: claimed ahead (`_ahead`), under way (`_under_way`), ended but not yet settled
+    (`_finished`, then `_settling`).
+    """
 
     def __init__(
         self,
@@ -50,12 +59,14 @@ class Worker:
         self._poll_interval = poll_interval
         self._drain_timeout = drain_timeout
         self._probe = probe
-        # While this many attempts or more are under way, claims and settlements wait for company.
-        self._batch = max(1, concurrency // 2)
+        self._ahead: deque[Claim] = deque()
         self._under_way: dict[asyncio.Task[None], Claim] = {}
         self._finished: list[Settlement] = []
+        self._settling: list[Settlement] = []
+        self._pace = 0
         self._lingering: asyncio.TimerHandle | None = None
         self._settles = False
+        self._stopping = False
         self._wake = asyncio.Event()
 
     async def run(self) -> None:
@@ -63,6 +74,7 @@ class Worker:
 
         What is still under way after that is aborted, and its leases are given back.
         """
+        self._stopping = False
         renewing = asyncio.create_task(self._renewing())
         try:
             with self._store.bells.deliveries.listen(self._wake):
@@ -87,25 +99,41 @@ class Worker:
 
         A bell alone settles nothing: what is to be sent now does not wait for the disk on behalf of what was.
         """
-        finished: list[Settlement] = []
-        if self._settles or len(self._under_way) >= self._concurrency:
-            finished, self._finished = self._finished, finished
+        steps = []
+        if self._settles:
             self._stop_lingering()
-        room = self._concurrency - len(self._under_way) + len(finished)
-        steps = [self._claim(room)] if room > 0 else []
-        if finished:
-            steps.insert(0, self._settle(finished))
+            if self._finished:
+                steps.append(self._settle())
+        room = self._room()
+        if room > 0:
+            steps.append(self._claim(room))
         # Both to their ends, also where one fails: what the other has claimed must not be lost sight of.
         for result in await asyncio.gather(*steps, return_exceptions=True):
             if isinstance(result, BaseException):
                 raise result
+
+    def _room(self) -> int:
+        """How many to claim: as many as may be under way, and ahead of them as many as were settled last.
+
+        So there is something to send while the store is busy with the next turn; with slow receivers, next to
+        nothing is held ahead of its time.
+        """
+        to_send = len(self._under_way) + len(self._ahead)
+        leased = to_send + len(self._finished) + len(self._settling)
+        return min(self._concurrency + self._pace - to_send, MOST_LEASED * self._concurrency - leased)
 
     async def _claim(self, room: int) -> None:
         claims = await self._store.claim(
             self._clock.now(), limit=room, per_endpoint=self._per_endpoint, lease=self._lease
         )
         self._probe("after claim")
-        for claim in claims:
+        self._ahead.extend(claims)
+        self._begin()
+
+    def _begin(self) -> None:
+        """Send what was claimed, as far as there is room."""
+        while self._ahead and len(self._under_way) < self._concurrency and not self._stopping:
+            claim = self._ahead.popleft()
             task = asyncio.create_task(self._attempt(claim))
             self._under_way[task] = claim
             task.add_done_callback(self._end)
@@ -117,11 +145,12 @@ class Worker:
 
     def _end(self, task: asyncio.Task[None]) -> None:
         """An attempt has ended: it is settled at once when nothing else is under way, else soon, with others."""
+        del self._under_way[task]
         if not task.cancelled() and (error := task.exception()) is not None:
             # A bug of ours: its lease runs out, then it is tried again.
             log.error("attempt crashed", exc_info=error)
-            del self._under_way[task]
-        if len(self._finished) >= min(self._batch, len(self._under_way)):
+        self._begin()
+        if not self._under_way or len(self._finished) >= BATCH:
             self._settle_soon()
         elif self._lingering is None:
             self._lingering = asyncio.get_running_loop().call_later(LINGER, self._settle_soon)
@@ -136,31 +165,33 @@ class Worker:
             self._lingering.cancel()
             self._lingering = None
 
-    async def _settle(self, finished: list[Settlement]) -> None:
+    async def _settle(self) -> None:
+        """Settle what has finished."""
+        self._settling, self._finished = self._finished, []
+        self._pace = len(self._settling)
         self._probe("before settle")
         try:
-            held = await self._store.settle(finished, now=self._clock.now())
+            held = await self._store.settle(self._settling, now=self._clock.now())
         except StoreError:
             # The answers are known but not on disk: keep them, so that a later turn can still settle them.
-            self._finished = finished + self._finished
+            self._finished = self._settling + self._finished
             self._settle_soon()
             raise
-        self._forget_done()
-        for settlement, holds in zip(finished, held, strict=True):
+        finally:
+            settled, self._settling = self._settling, []
+        for settlement, holds in zip(settled, held, strict=True):
             log_settlement(settlement, held=holds)
 
-    def _forget_done(self) -> None:
-        """Make room for as many attempts as have been settled."""
-        waiting = {settlement.claim.delivery_id for settlement in self._finished}
-        for task in [task for task in self._under_way if task.done()]:
-            if self._under_way[task].delivery_id not in waiting:
-                del self._under_way[task]
+    def _leases(self) -> list[Claim]:
+        """Every claim that is held."""
+        ended = [settlement.claim for settlement in (*self._finished, *self._settling)]
+        return [*self._ahead, *self._under_way.values(), *ended]
 
     async def _renewing(self) -> None:
-        """Extend the leases of what is under way well before they run out; leases run on real time."""
+        """Extend the leases well before they run out; leases run on real time."""
         while True:
             await asyncio.sleep(self._lease / 3)
-            claims = list(self._under_way.values())
+            claims = self._leases()
             if not claims:
                 continue
             try:
@@ -170,19 +201,21 @@ class Worker:
                 log.exception("leases not renewed; tried again", pause=self._lease / 3)
 
     async def _stop(self) -> None:
+        self._stopping = True
         self._stop_lingering()
         if self._under_way and self._drain_timeout:
             await asyncio.wait(self._under_way, timeout=self._drain_timeout)
-        tasks = dict(self._under_way)
-        for task in tasks:
+        aborted = dict(self._under_way)
+        for task in aborted:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*aborted, return_exceptions=True)
         with contextlib.suppress(StoreError):  # the leases then run out by themselves
             if self._finished:
-                await self._settle(self._finished)
-            await self._store.release(list(tasks.values()))
+                await self._settle()
+            await self._store.release([*self._ahead, *aborted.values()])
+        self._stop_lingering()
+        self._ahead.clear()
         self._finished = []
-        self._under_way.clear()
 
 
 async def _unbroken(work: Coroutine[Any, Any, T]) -> T:
