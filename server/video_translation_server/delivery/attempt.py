@@ -1,8 +1,9 @@
-"""One attempt: sign, send, judge; from a claim to the settlement of it.
+"""One attempt: sign and send, then judge; from a claim to the settlement of it.
 
 It knows nothing of queues and leases, and never raises for what the network or the receiver does.
 """
 
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ import structlog
 
 from video_translation_server import __version__
 from video_translation_server.clock import Clock
-from video_translation_server.model import Attempt, Claim, Dead, Delivered, Gone, RetryAt, Settlement, Verdict
+from video_translation_server.model import Attempt, Claim, Dead, Delivered, Gone, Outcome, RetryAt, Settlement, Verdict
 from video_translation_server.outbound import Sender
 from video_translation_server.retry import RetryPolicy, is_strained
 from video_translation_server.signing import signature_headers
@@ -23,6 +24,22 @@ HEADERS = {
     "Content-Type": "application/json",
     "User-Agent": f"video-translation-server/{__version__}",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Flight:
+    """An attempt under way.
+
+    Attributes:
+        started_at: By the server's clock, Unix seconds.
+        started: By the performance counter, seconds.
+        outcome: Cancelling it ends the attempt.
+    """
+
+    claim: Claim
+    started_at: float
+    started: float
+    outcome: asyncio.Future[Outcome]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +59,12 @@ class Attempter:
     chance: Callable[[], float]
     real_time: Callable[[], float] = time.time
 
-    async def attempt(self, claim: Claim) -> Settlement:
-        """POST the claim's event to its endpoint and judge what came of it."""
+    def begin(self, claim: Claim) -> Flight:
+        """POST the claim's event to its endpoint.
+
+        Raises:
+            ValueError: A header of the endpoint cannot be sent.
+        """
         started_at, started = self.clock.now(), time.perf_counter()
         signatures = signature_headers(
             claim.secrets,
@@ -53,9 +74,17 @@ class Attempter:
             private_key=claim.private_key,
         )
         headers = claim.headers | HEADERS | signatures
-        outcome = await self.sender.post(claim.url, headers, claim.body, deadline=self.deadline)
+        outcome = self.sender.post(claim.url, headers, claim.body, deadline=self.deadline)
+        return Flight(claim, started_at, started, asyncio.ensure_future(outcome))
+
+    def judge(self, flight: Flight) -> Settlement:
+        """Judge what came of an attempt that has its outcome."""
+        claim, outcome = flight.claim, flight.outcome.result()
         attempt = Attempt(
-            number=claim.attempt, started_at=started_at, duration=time.perf_counter() - started, outcome=outcome
+            number=claim.attempt,
+            started_at=flight.started_at,
+            duration=time.perf_counter() - flight.started,
+            outcome=outcome,
         )
         verdict = self.policy.judge(outcome, tries=claim.tries, now=self.clock.now(), chance=self.chance())
         return Settlement(claim=claim, attempt=attempt, verdict=verdict, strained=is_strained(outcome))

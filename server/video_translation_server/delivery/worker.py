@@ -12,9 +12,9 @@ from typing import Any, TypeVar
 import structlog
 
 from video_translation_server.clock import Clock
-from video_translation_server.delivery.attempt import Attempter, log_settlement
+from video_translation_server.delivery.attempt import Attempter, Flight, log_settlement
 from video_translation_server.errors import StoreError
-from video_translation_server.model import Claim, Settlement
+from video_translation_server.model import Claim, Outcome, Settlement
 from video_translation_server.probe import Probe, unobserved
 from video_translation_server.store import Store
 
@@ -60,7 +60,7 @@ class Worker:
         self._drain_timeout = drain_timeout
         self._probe = probe
         self._ahead: deque[Claim] = deque()
-        self._under_way: dict[asyncio.Task[None], Claim] = {}
+        self._under_way: dict[asyncio.Future[Outcome], Flight] = {}
         self._finished: list[Settlement] = []
         self._settling: list[Settlement] = []
         self._pace = 0
@@ -134,21 +134,23 @@ class Worker:
         """Send what was claimed, as far as there is room."""
         while self._ahead and len(self._under_way) < self._concurrency and not self._stopping:
             claim = self._ahead.popleft()
-            task = asyncio.create_task(self._attempt(claim))
-            self._under_way[task] = claim
-            task.add_done_callback(self._end)
+            try:
+                flight = self._attempter.begin(claim)
+            except Exception:  # a bug of ours: its lease runs out, then it is tried again
+                log.exception("attempt crashed", event_id=claim.event_id, endpoint_id=claim.endpoint_id)
+                continue
+            self._under_way[flight.outcome] = flight
+            flight.outcome.add_done_callback(self._end)
 
-    async def _attempt(self, claim: Claim) -> None:
-        settlement = await self._attempter.attempt(claim)
-        # Looked up only now: while the attempt ran, a turn may have taken the list and begun a new one.
-        self._finished.append(settlement)
-
-    def _end(self, task: asyncio.Task[None]) -> None:
+    def _end(self, outcome: asyncio.Future[Outcome]) -> None:
         """An attempt has ended: it is settled at once when nothing else is under way, else soon, with others."""
-        del self._under_way[task]
-        if not task.cancelled() and (error := task.exception()) is not None:
-            # A bug of ours: its lease runs out, then it is tried again.
-            log.error("attempt crashed", exc_info=error)
+        flight = self._under_way.pop(outcome)
+        if not outcome.cancelled():
+            try:
+                self._finished.append(self._attempter.judge(flight))
+            except Exception:  # as above
+                claim = flight.claim
+                log.exception("attempt crashed", event_id=claim.event_id, endpoint_id=claim.endpoint_id)
         self._begin()
         if not self._under_way or len(self._finished) >= BATCH:
             self._settle_soon()
@@ -185,7 +187,7 @@ class Worker:
     def _leases(self) -> list[Claim]:
         """Every claim that is held."""
         ended = [settlement.claim for settlement in (*self._finished, *self._settling)]
-        return [*self._ahead, *self._under_way.values(), *ended]
+        return [*self._ahead, *(flight.claim for flight in self._under_way.values()), *ended]
 
     async def _renewing(self) -> None:
         """Extend the leases well before they run out; leases run on real time."""
@@ -206,13 +208,13 @@ class Worker:
         if self._under_way and self._drain_timeout:
             await asyncio.wait(self._under_way, timeout=self._drain_timeout)
         aborted = dict(self._under_way)
-        for task in aborted:
-            task.cancel()
+        for outcome in aborted:
+            outcome.cancel()
         await asyncio.gather(*aborted, return_exceptions=True)
         with contextlib.suppress(StoreError):  # the leases then run out by themselves
             if self._finished:
                 await self._settle()
-            await self._store.release([*self._ahead, *aborted.values()])
+            await self._store.release([*self._ahead, *(flight.claim for flight in aborted.values())])
         self._stop_lingering()
         self._ahead.clear()
         self._finished = []

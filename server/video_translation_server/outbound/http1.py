@@ -14,6 +14,7 @@ from video_translation_server.model import Outcome, OutcomeKind
 from video_translation_server.outbound import guard
 from video_translation_server.outbound.answer import Answer
 from video_translation_server.outbound.dial import Dialler, OpenSocket, blocked, plain_socket
+from video_translation_server.outbound.exchange import Exchange, Repeat
 from video_translation_server.outbound.guard import AddressPolicy
 from video_translation_server.outbound.pool import Pool
 from video_translation_server.outbound.request import Place, place_of, request_bytes
@@ -68,23 +69,26 @@ class Http1Sender:
         self._closed = False
         self._place = functools.lru_cache(_KEPT_URLS)(self._judge)
 
-    async def post(self, url: str, headers: Mapping[str, str], body: bytes, *, deadline: float) -> Outcome:
+    def post(self, url: str, headers: Mapping[str, str], body: bytes, *, deadline: float) -> asyncio.Future[Outcome]:
         """See `Sender.post`."""
         if self._closed:
             raise RuntimeError("the sender is closed; make a new one")
+        loop = asyncio.get_running_loop()
         place = self._place(url)
         if isinstance(place, Outcome):
-            return place
-        request = request_bytes(place, headers, body)
-        now = asyncio.get_running_loop().time()
-        when = now + deadline
+            refused: asyncio.Future[Outcome] = loop.create_future()
+            refused.set_result(place)
+            return refused
+        now = loop.time()
+        exchange = Exchange(
+            loop, place, request_bytes(place, headers, body), when=now + deadline, deadline=deadline, stale=self._again
+        )
         wire = self._pool.take(place.origin, now)
-        if wire is not None:
-            outcome = await _exchange(wire, request, when, deadline)
-            if outcome is not None:
-                return outcome
-            return await self._again(wire.address, place, request, when, deadline)
-        return await self._afresh(place, request, when, deadline)
+        if wire is None:
+            Repeat(loop.create_task(self._afresh(exchange)), exchange)
+        else:
+            wire.send(exchange)
+        return exchange
 
     async def close(self) -> None:
         """See `Sender.close`."""
@@ -104,16 +108,19 @@ class Http1Sender:
             return blocked(reason)
         return place_of(url, target)
 
-    async def _again(self, address: str, place: Place, request: bytes, when: float, deadline: float) -> Outcome:
+    def _again(self, exchange: Exchange, address: str) -> None:
         """Send once more: the kept connection was closed. Not on another kept one, which may be just as stale."""
         if self._closed:
-            return _reset(address)
+            exchange.set_result(_reset(address))
+            return
+        place = exchange.place
         _log.info("connection_resent", host=place.host, port=place.port, address=address)
-        return await self._afresh(place, request, when, deadline)
+        Repeat(asyncio.get_running_loop().create_task(self._afresh(exchange)), exchange)
 
-    async def _afresh(self, place: Place, request: bytes, when: float, deadline: float) -> Outcome:
-        """Send on a new connection."""
-        dialled = await self._dialler.dial(place, when=when, deadline=deadline)
+    async def _afresh(self, exchange: Exchange) -> Outcome:
+        """Send on a new connection, and wait for the outcome."""
+        place = exchange.place
+        dialled = await self._dialler.dial(place, when=exchange.when, deadline=exchange.deadline)
         wire = dialled.wire
         if wire is None:
             assert dialled.outcome is not None  # noqa: S101 - one of the two is there
@@ -121,10 +128,14 @@ class Http1Sender:
         if self._closed:
             wire.abort()
             return _reset(wire.address)
-        outcome = await _exchange(wire, request, when, deadline)
+        fresh = Exchange(
+            asyncio.get_running_loop(), place, exchange.request, when=exchange.when, deadline=exchange.deadline
+        )
+        wire.send(fresh)
+        outcome = await fresh
         if place.server_name is not None:
             self._tls.keep(place.server_name, wire.tls_session())
-        return dialled.with_failures(outcome or _reset(wire.address))
+        return dialled.with_failures(outcome)
 
     def _wire(self, place: Place, address: str) -> Wire:
         answer = Answer(self._max_body, self._keep_body)
@@ -136,16 +147,6 @@ class Http1Sender:
             answer=answer,
             max_body=self._max_body,
         )
-
-
-async def _exchange(wire: Wire, request: bytes, when: float, deadline: float) -> Outcome | None:
-    """One request and its answer; None where a kept connection was found closed."""
-    waiter = wire.send(request, when=when, deadline=deadline)
-    try:
-        return await waiter
-    except asyncio.CancelledError:
-        wire.give_up(waiter)
-        raise
 
 
 def _reset(address: str) -> Outcome:

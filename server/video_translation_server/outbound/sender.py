@@ -3,7 +3,7 @@
 When to send, what to sign and what follows from the outcome is decided elsewhere.
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Protocol
 
 from video_translation_server.model import Outcome
@@ -12,8 +12,10 @@ from video_translation_server.model import Outcome
 class Sender(Protocol):
     """The seam: whoever sends sees this and nothing of the engine behind it."""
 
-    async def post(self, url: str, headers: Mapping[str, str], body: bytes, *, deadline: float) -> Outcome:
-        """POST the body and wait for the end of the answer; a redirect is a status like any other.
+    def post(self, url: str, headers: Mapping[str, str], body: bytes, *, deadline: float) -> Awaitable[Outcome]:
+        """POST the body; await the outcome at the end of the answer. A redirect is a status like any other.
+
+        Cancelling what waits for it closes its connection.
 
         Args:
             url: As registered; it is judged anew, and a forbidden one is an outcome.

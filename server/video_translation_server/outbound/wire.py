@@ -9,6 +9,7 @@ from typing import Protocol, cast
 
 from video_translation_server.model import Outcome, OutcomeKind
 from video_translation_server.outbound.answer import Answer
+from video_translation_server.outbound.exchange import Exchange
 from video_translation_server.outbound.request import Origin
 
 
@@ -42,7 +43,7 @@ class Wire(asyncio.Protocol):
 
     __slots__ = (
         "_answer",
-        "_deadline",
+        "_exchange",
         "_fires",
         "_gone",
         "_keeper",
@@ -52,8 +53,6 @@ class Wire(asyncio.Protocol):
         "_spoke_first",
         "_timer",
         "_transport",
-        "_waiter",
-        "_when",
         "address",
         "idle_since",
         "origin",
@@ -76,24 +75,18 @@ class Wire(asyncio.Protocol):
         self._answer = answer
         self._max_body = max_body
         self._transport: asyncio.Transport | None = None
-        self._waiter: asyncio.Future[Outcome | None] | None = None
+        self._exchange: Exchange | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._deadline = self._when = self._fires = 0.0
+        self._fires = 0.0
         self._requests = 0
         self._gone = self._spoke_first = False
         self.idle_since = 0.0
 
-    def send(self, request: bytes, *, when: float, deadline: float) -> asyncio.Future[Outcome | None]:
-        """Write the request; the result is None where a kept connection was found closed.
-
-        Args:
-            request: All of it.
-            when: The loop's time at which the answer must have ended.
-            deadline: The seconds that `when` came from, for the words about it.
-        """
-        waiter = self._waiter = self._loop.create_future()
+    def send(self, exchange: Exchange) -> None:
+        """Write the request; the exchange learns what becomes of it."""
+        self._exchange = exchange
+        exchange.carrier = self
         self._requests += 1
-        self._deadline = deadline
         if self._requests > 1:
             self._answer.begin()
         if self._spoke_first:
@@ -101,22 +94,20 @@ class Wire(asyncio.Protocol):
         elif self._gone or self._transport is None:
             self._broken(None)
         else:
-            self._when = when
             # A timer of an earlier request is left to run: setting one costs more than most requests need.
-            if self._timer is None or when < self._fires:
-                self._set_timer()
-            self._transport.write(request)
-        return waiter
+            if self._timer is None or exchange.when < self._fires:
+                self._set_timer(exchange.when)
+            self._transport.write(exchange.request)
 
-    def give_up(self, waiter: asyncio.Future[Outcome | None]) -> None:
-        """Close, if the request of this waiter still runs: whoever waited for it has been cancelled."""
-        if self._waiter is waiter:
-            self._waiter = None
+    def give_up(self, exchange: Exchange) -> None:
+        """See `Carrier.give_up`."""
+        if self._exchange is exchange:
+            self._exchange = None
             self.abort()
 
     def shut(self) -> None:
         """Close: at once if a request runs, which ends as `reset`; else as TLS wants it."""
-        if self._waiter is not None:
+        if self._exchange is not None:
             self._broken(None)
             self.abort()
         else:
@@ -142,7 +133,7 @@ class Wire(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take bytes of the answer; those that nobody asked for must not meet the next request."""
-        if self._waiter is None:
+        if self._exchange is None:
             self._spoke_first = self._requests == 0
             self.abort()
         elif self._answer.feed(data):
@@ -150,7 +141,7 @@ class Wire(asyncio.Protocol):
 
     def eof_received(self) -> None:
         """The other side sends no more; the transport closes itself after this, once all is sent."""
-        if self._waiter is None:
+        if self._exchange is None:
             self._keeper.left(self, gone=False)
         elif self._answer.eof():
             self._settle()
@@ -161,7 +152,7 @@ class Wire(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The end, and its reason."""
         self._gone = True
-        if self._waiter is not None:
+        if self._exchange is not None:
             # Without TLS's own goodbye, too, an answer that ends with the connection has ended.
             if isinstance(exc, ssl.SSLEOFError) and self._answer.eof():
                 self._settle()
@@ -191,25 +182,26 @@ class Wire(asyncio.Protocol):
         else:  # also where some of the request is unsent, which would delay the next one
             self._close()
 
-    def _set_timer(self) -> None:
+    def _set_timer(self, when: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._fires = self._when
+        self._fires = when
         self._timer = self._loop.call_at(self._fires, self._ring)
 
     def _ring(self) -> None:
         """The timer's time has come: the request's that runs now, or an earlier one's."""
         self._timer = None
-        if self._waiter is None:
+        exchange = self._exchange
+        if exchange is None:
             return
-        if self._when > self._fires:
-            self._set_timer()
+        if exchange.when > self._fires:
+            self._set_timer(exchange.when)
         else:
-            self._expire()
+            self._expire(exchange.deadline)
 
-    def _expire(self) -> None:
+    def _expire(self, deadline: float) -> None:
         """The deadline has passed."""
-        within = f"within the attempt's {self._deadline:g} s"
+        within = f"within the attempt's {deadline:g} s"
         answer = self._answer
         if answer.status is not None:
             self._fail(OutcomeKind.SLOW_BODY, f"the answer's body did not end {within}")
@@ -221,8 +213,11 @@ class Wire(asyncio.Protocol):
     def _broken(self, exc: Exception | None) -> None:
         """The connection ended before the answer did."""
         answer = self._answer
-        if self._requests > 1 and not answer.received:
-            self._end(None)
+        exchange = self._exchange
+        if self._requests > 1 and not answer.received and exchange is not None and exchange.stale is not None:
+            self._exchange = exchange.carrier = None
+            if not exchange.done():
+                exchange.stale(exchange, self.address)
         elif isinstance(exc, ssl.SSLError) and not isinstance(exc, ssl.SSLEOFError):
             # With TLS 1.3 the server may refuse our side after the handshake has ended for us.
             self._end(self._outcome(OutcomeKind.TLS, f"TLS failed: {words(exc)}"))
@@ -247,11 +242,12 @@ class Wire(asyncio.Protocol):
             address=self.address,
         )
 
-    def _end(self, outcome: Outcome | None) -> None:
-        waiter = self._waiter
-        self._waiter = None
-        if waiter is not None and not waiter.done():
-            waiter.set_result(outcome)
+    def _end(self, outcome: Outcome) -> None:
+        exchange = self._exchange
+        self._exchange = None
+        if exchange is not None and not exchange.done():
+            exchange.carrier = None
+            exchange.set_result(outcome)
 
     def _close(self) -> None:
         """Close; a peer that does not read would keep the socket until its bytes are gone."""

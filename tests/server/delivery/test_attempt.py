@@ -13,7 +13,7 @@ from standardwebhooks.webhooks import Webhook
 from tests.server.rig import HOOK, FakeSender, Rig, SteppedClock, answered, serving
 from video_translation_server import __version__
 from video_translation_server.delivery.attempt import Attempter
-from video_translation_server.model import Claim, Dead, Delivered, Outcome, OutcomeKind, RetryAt
+from video_translation_server.model import Claim, Dead, Delivered, Outcome, OutcomeKind, RetryAt, Settlement
 from video_translation_server.retry import RetryPolicy
 from video_translation_server.signing import new_secret
 
@@ -53,6 +53,12 @@ def attempter(clock: SteppedClock, sender: FakeSender, start: int = 1614265330) 
     )
 
 
+async def attempted(attempts: Attempter, claimed: Claim) -> Settlement:
+    flight = attempts.begin(claimed)
+    await flight.outcome
+    return attempts.judge(flight)
+
+
 def verifies(secret: str, headers: dict[str, str], body: bytes) -> None:
     """By other people's code for the one family, by the rule of contract/README.md for the other."""
     Webhook(secret).verify(body, headers)
@@ -63,7 +69,7 @@ def verifies(secret: str, headers: dict[str, str], body: bytes) -> None:
 async def test_the_headers_are_these_and_no_others() -> None:
     clock = SteppedClock()
     sender = FakeSender(clock)
-    await attempter(clock, sender).attempt(claim())
+    await attempted(attempter(clock, sender), claim())
     [post] = sender.posts
     assert (post.url, post.body, post.deadline) == (HOOK, b'{"test": 2432232314}', 7)
     assert post.headers == {
@@ -84,7 +90,7 @@ async def test_each_attempt_is_signed_anew_over_the_same_bytes() -> None:
     now = int(time.time())
     attempts = attempter(clock, sender, start=now)
     for number in (1, 2, 3):
-        await attempts.attempt(claim(number))
+        await attempted(attempts, claim(number))
     assert {post.body for post in sender.posts} == {claim().body}
     assert [post.headers["webhook-timestamp"] for post in sender.posts] == [str(now), str(now + 1), str(now + 2)]
     assert [post.headers["Heygen-Timestamp"] for post in sender.posts] == [str(now), str(now + 1), str(now + 2)]
@@ -97,7 +103,7 @@ async def test_during_an_overlap_both_secrets_sign() -> None:
     clock = SteppedClock()
     sender = FakeSender(clock)
     fresh = new_secret()
-    await attempter(clock, sender, start=int(time.time())).attempt(claim(secrets=(fresh, OLD_SECRET)))
+    await attempted(attempter(clock, sender, start=int(time.time())), claim(secrets=(fresh, OLD_SECRET)))
     headers = dict(sender.posts[0].headers)
     verifies(fresh, headers, claim().body)
     Webhook(OLD_SECRET).verify(claim().body, headers)
@@ -112,7 +118,7 @@ async def test_the_settlement_tells_when_and_how_long() -> None:
         return answered(500)
 
     sender.answer = answer
-    settlement = await attempter(clock, sender).attempt(claim(2))
+    settlement = await attempted(attempter(clock, sender), claim(2))
     assert settlement.claim == claim(2)
     assert settlement.attempt.number == 2
     assert settlement.attempt.started_at == 1_800_000_000
@@ -126,8 +132,8 @@ async def test_whatever_the_network_does_is_a_verdict(kind: OutcomeKind) -> None
     sender = FakeSender(clock)
     sender.answer = lambda _: Outcome(kind=kind, detail="so it went")
     attempts = attempter(clock, sender)
-    assert isinstance((await attempts.attempt(claim())).verdict, RetryAt)
-    assert (await attempts.attempt(claim(11))).verdict == Dead()
+    assert isinstance((await attempted(attempts, claim())).verdict, RetryAt)
+    assert (await attempted(attempts, claim(11))).verdict == Dead()
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
@@ -135,7 +141,7 @@ async def test_only_2xx_is_delivered(status: int) -> None:
     clock = SteppedClock()
     sender = FakeSender(clock)
     sender.answer = lambda _: answered(status)
-    assert (await attempter(clock, sender).attempt(claim())).verdict == Delivered()
+    assert (await attempted(attempter(clock, sender), claim())).verdict == Delivered()
 
 
 @pytest.mark.parametrize("status", [199, 300, 301, 302, 304, 307, 400, 401, 404, 429, 500, 503, 599])
@@ -143,7 +149,7 @@ async def test_everything_else_is_tried_again(status: int) -> None:
     clock = SteppedClock()
     sender = FakeSender(clock)
     sender.answer = lambda _: answered(status)
-    assert isinstance((await attempter(clock, sender).attempt(claim())).verdict, RetryAt)
+    assert isinstance((await attempted(attempter(clock, sender), claim())).verdict, RetryAt)
 
 
 async def test_what_a_receiver_gets_verifies_with_the_secret_that_it_was_told(rig: Rig) -> None:

@@ -12,10 +12,11 @@ import trustme
 
 from tests.server.outbound.conftest import Serve
 from tests.server.outbound.servers import EMPTY_OK, LONG, SHORT, Peer, always, to
-from video_translation_server.model import Outcome, OutcomeKind
+from video_translation_server.model import OutcomeKind
 from video_translation_server.outbound import AddressPolicy, Http1Sender, PoolResolver
 from video_translation_server.outbound.answer import Answer
 from video_translation_server.outbound.dial import plain_socket
+from video_translation_server.outbound.exchange import Exchange
 from video_translation_server.outbound.pool import Pool
 from video_translation_server.outbound.request import Place, place_of, request_bytes
 from video_translation_server.outbound.target import read_target
@@ -129,15 +130,19 @@ def wire(pool: Pool, host: str = "a.test") -> tuple[Wire, Transport]:
     return made, transport
 
 
-def ask(made: Wire) -> asyncio.Future[Outcome | None]:
-    return made.send(b"request", when=asyncio.get_running_loop().time() + LONG, deadline=LONG)
+def ask(made: Wire, deadline: float = LONG) -> Exchange:
+    loop = asyncio.get_running_loop()
+    place = place_of("http://a.test/", read_target("http://a.test/"))
+    exchange = Exchange(loop, place, b"request", when=loop.time() + deadline, deadline=deadline)
+    made.send(exchange)
+    return exchange
 
 
 async def idle(pool: Pool, host: str = "a.test") -> tuple[Wire, Transport]:
     made, transport = wire(pool, host)
     answered = ask(made)
     made.data_received(EMPTY_OK)
-    assert (await answered) is not None
+    assert (await answered).status == 200
     return made, transport
 
 
@@ -184,7 +189,6 @@ async def test_bytes_before_the_request_are_no_answer_to_it() -> None:
     made, transport = wire(pool)
     made.data_received(EMPTY_OK)
     outcome = await ask(made)
-    assert outcome is not None
     assert (outcome.kind, outcome.status) == (OutcomeKind.PROTOCOL, None)
     assert outcome.detail == "the answer is not valid HTTP: it came before the request"
     assert (transport.closed, transport.written) == ("aborted", [])
@@ -196,7 +200,6 @@ async def test_a_connection_that_is_lost_before_the_request_is_a_reset() -> None
     made, transport = wire(pool)
     made.connection_lost(None)
     outcome = await ask(made)
-    assert outcome is not None
     assert (outcome.kind, transport.written) == (OutcomeKind.RESET, [])
     await pool.close()
 
@@ -209,17 +212,16 @@ async def test_a_deadline_is_the_requests_own_on_a_connection_that_has_carried_a
     made, transport = wire(pool)
     loop = asyncio.get_running_loop()
     first, second = deadlines
-    answered = made.send(b"one", when=loop.time() + first, deadline=first)
+    answered = ask(made, first)
     made.data_received(EMPTY_OK)
-    assert (await answered) is not None
+    assert (await answered).status == 200
     began = loop.time()
-    waiting = made.send(b"two", when=began + second, deadline=second)
+    waiting = ask(made, second)
     if second == LONG:
         await asyncio.sleep(first + SHORT / 2)
         assert not waiting.done()
         made.data_received(EMPTY_OK)
     outcome = await waiting
-    assert outcome is not None
     assert outcome.kind is (OutcomeKind.STATUS if second == LONG else OutcomeKind.READ_TIMEOUT)
     assert second == LONG or second <= loop.time() - began < second + 1
     await end(pool, (made, transport))
@@ -229,10 +231,10 @@ async def test_a_deadline_is_the_requests_own_on_a_connection_that_has_carried_a
 async def test_cancelling_at_any_instant_keeps_the_answered_and_closes_the_other(*, answered: bool) -> None:
     pool = Pool(LONG)
     made, transport = wire(pool)
-    waiter = ask(made)
+    exchange = ask(made)
     if answered:
         made.data_received(EMPTY_OK)
-    made.give_up(waiter)
+    assert exchange.cancel() is not answered
     assert transport.closed == ("" if answered else "aborted")
     taken = pool.take(made.origin, asyncio.get_running_loop().time())
     assert taken is (made if answered else None)
@@ -253,7 +255,7 @@ class TestOverSockets:
         server = await serve(always(EMPTY_OK))
         sender = Http1Sender(LOOPBACK, open_socket=counted)
         for after in range(40):
-            task = asyncio.create_task(sender.post(to(server.port), {}, b"x", deadline=LONG))
+            task = asyncio.ensure_future(sender.post(to(server.port), {}, b"x", deadline=LONG))
             for _ in range(after % 12):
                 await asyncio.sleep(0)
             task.cancel()
@@ -273,7 +275,7 @@ class TestOverSockets:
                 filler.setblocking(False)
                 filler.connect_ex(listening.getsockname())
             sender = Http1Sender(LOOPBACK)
-            task = asyncio.create_task(sender.post(to(listening.getsockname()[1]), {}, b"x", deadline=LONG))
+            task = asyncio.ensure_future(sender.post(to(listening.getsockname()[1]), {}, b"x", deadline=LONG))
             await asyncio.sleep(SHORT / 4)
             await sender.close()
             outcome = await asyncio.wait_for(task, SHORT * 5)

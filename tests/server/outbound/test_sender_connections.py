@@ -174,7 +174,7 @@ async def test_cancelling_passes_through_and_leaks_nothing(sender: Sender, serve
         ended.set()
 
     server = await serve(handle)
-    task = asyncio.create_task(sender.post(to(server.port), {}, b"x", deadline=LONG))
+    task = asyncio.ensure_future(sender.post(to(server.port), {}, b"x", deadline=LONG))
     await asked.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -192,7 +192,7 @@ async def test_closing_ends_what_is_in_flight(make_sender: MakeSender, serve: Se
 
     server = await serve(handle)
     sender = make_sender()
-    task = asyncio.create_task(sender.post(to(server.port), {}, b"x", deadline=LONG))
+    task = asyncio.ensure_future(sender.post(to(server.port), {}, b"x", deadline=LONG))
     await asked.wait()
     await sender.close()
     assert (await task).kind is OutcomeKind.RESET
@@ -210,7 +210,7 @@ async def test_closing_ends_a_lookup_in_flight(make_sender: MakeSender) -> None:
         return (host,)
 
     sender = make_sender(resolver=PoolResolver(lookup=lookup))
-    task = asyncio.create_task(sender.post("http://stuck.test/", {}, b"x", deadline=LONG))
+    task = asyncio.ensure_future(sender.post("http://stuck.test/", {}, b"x", deadline=LONG))
     try:
         await asyncio.to_thread(started.wait, LONG)
         await sender.close()
