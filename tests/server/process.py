@@ -14,6 +14,8 @@ from pathlib import Path
 COMMAND = [sys.executable, "-m", "video_translation_server"]
 PATIENCE = 20.0
 """Seconds until a process that does not do its part is a failure."""
+PROMPT = 10.0
+"""Seconds within which a busy machine, too, ends what waits for nothing; a test makes a wait much longer."""
 
 
 def environment(**variables: str) -> dict[str, str]:

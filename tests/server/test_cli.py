@@ -14,7 +14,7 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
-from tests.server.process import Server, ran, started
+from tests.server.process import PROMPT, Server, ran, started
 from tests.server.rig import ENDPOINTS, JOBS, VIDEO
 from video_translation_server import __version__
 from video_translation_server.cli import cli
@@ -98,7 +98,7 @@ def test_the_database_of_another_program_is_left_as_it_is(tmp_path: Path) -> Non
 
 def test_a_newer_database_is_left_as_it_is(tmp_path: Path) -> None:
     with started("--start-job", "false", folder=tmp_path) as server:
-        assert server.end() < 2
+        assert server.end() < PROMPT
     file = tmp_path / "video-translation.db"
     with contextlib.closing(sqlite3.connect(file)) as newer:
         newer.execute("PRAGMA user_version = 99")
@@ -229,9 +229,9 @@ def test_with_keys_it_listens_to_the_network(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
 def test_a_signal_ends_it_cleanly(tmp_path: Path, number: int) -> None:
-    with started(folder=tmp_path) as server:
+    with started("--stop-timeout", "60", "--drain-timeout", "60", folder=tmp_path) as server:
         assert httpx.get(f"{server.url}/healthz", trust_env=False).status_code == 200
-        assert server.end(number) < 2
+        assert server.end(number) < PROMPT
         assert server.process.returncode == 0
         log = server.log()
         assert log.rstrip().endswith("stopped")

@@ -366,7 +366,7 @@ async def test_a_stop_that_has_waited_long_enough_aborts_the_rest(tmp_path: Path
         await until(lambda: len(sender.in_flight) == 2)
         asyncio.get_running_loop().call_later(0.02, release.set)
         before = time.monotonic()
-    assert time.monotonic() - before < 2
+    assert time.monotonic() - before < 10
     assert sender.aborted == 1
     sender.answer = lambda _: answered()
     async with serving(tmp_path, clock=clock, sender=sender, ids=ids) as rig:

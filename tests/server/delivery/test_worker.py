@@ -198,7 +198,7 @@ async def test_a_stop_aborts_what_is_in_flight_and_gives_it_back(tmp_path: Path)
         await rig.translate("English", "German", **ENDLESS)
         await until(lambda: len(sender.in_flight) == 2)
         before = time.monotonic()
-    assert time.monotonic() - before < 1
+    assert time.monotonic() - before < 10
     assert (sender.aborted, sender.in_flight, sender.is_closed) == (2, [], True)
     sender.answer = lambda _: answered()
     async with serving(tmp_path, clock=clock, sender=sender, ids=ids) as rig:
