@@ -17,6 +17,7 @@ from video_translation_server.api import (
     statuses,
     stream,
     translations,
+    users,
 )
 from video_translation_server.api.context import Context
 from video_translation_server.api.door import Door
@@ -41,7 +42,19 @@ def create_api(context: Context) -> FastAPI:
     )
     api.state.context = context
     # `statuses` comes first: to `translations` its path would be a job's id.
-    for module in (statuses, translations, cancellations, status, endpoints, events, stream, deliveries, admin, health):
+    for module in (
+        statuses,
+        translations,
+        cancellations,
+        status,
+        endpoints,
+        events,
+        stream,
+        deliveries,
+        admin,
+        users,
+        health,
+    ):
         api.include_router(module.router)
     install_error_handlers(api)
     api.add_middleware(Door, keyless=context.is_open, max_request_bytes=context.max_request_bytes)

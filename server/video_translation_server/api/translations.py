@@ -1,25 +1,28 @@
-"""`/v3/video-translations`: create, list, get, and the languages."""
+"""`/v3/video-translations`: create, list, get, give another title, delete, and the languages."""
 
+from contextlib import suppress
 from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Depends, Query, Response
 from msgspec.structs import replace
 
 from video_translation_server import lifecycle
 from video_translation_server.api.answers import Limit, Token, answer, decode_token, encode_token, page
 from video_translation_server.api.auth import Workspace
+from video_translation_server.api.cancellations import cancelled
 from video_translation_server.api.context import Context, Surroundings
 from video_translation_server.api.hints import when_to_ask
 from video_translation_server.api.idempotency import Keeping, OnceOnly
 from video_translation_server.api.waiting import Patient
-from video_translation_server.errors import InvalidError
+from video_translation_server.errors import ConflictError, InvalidError
 from video_translation_server.model import Change, Endpoint, JobStatus
+from video_translation_server.store import JobFilter
 from video_translation_server.transitions import record
 from video_translation_server.wire.events import FINAL_TYPES, job_resource
 from video_translation_server.wire.languages import LANGUAGES
-from video_translation_server.wire.requests import TranslationRequest
-from video_translation_server.wire.responses import Answer, Created, Languages, Page, Translation
+from video_translation_server.wire.requests import TitleRequest, TranslationRequest
+from video_translation_server.wire.responses import Answer, Created, Deleted, Languages, Page, Translation
 
 router = APIRouter(prefix="/v3/video-translations", tags=["translations"])
 
@@ -81,16 +84,24 @@ async def _with_callback(change: Change, url: str, context: Context) -> Change:
     return replace(change, callback=callback)
 
 
+def _filter(
+    status: Annotated[JobStatus | None, Query()] = None,
+    created_after: Annotated[
+        float | None, Query(allow_inf_nan=False, description="Unix seconds, as `created_at`; those created later")
+    ] = None,
+) -> JobFilter:
+    return JobFilter(status=status, created_after=created_after)
+
+
+Wanted = Annotated[JobFilter, Depends(_filter)]
+
+
 @router.get("", response_model=Page[Translation])
 async def list_(
-    workspace: Workspace,
-    context: Surroundings,
-    limit: Limit = 10,
-    token: Token = None,
-    status: Annotated[JobStatus | None, Query()] = None,
+    workspace: Workspace, context: Surroundings, wanted: Wanted, limit: Limit = 10, token: Token = None
 ) -> Response:
     """The workspace's jobs, newest first."""
-    jobs, place = await context.store.jobs(workspace, limit=limit, token=decode_token("jobs", token), status=status)
+    jobs, place = await context.store.jobs(workspace, limit=limit, token=decode_token("jobs", token), wanted=wanted)
     return page([job_resource(job) for job in jobs], encode_token("jobs", place))
 
 
@@ -105,3 +116,22 @@ async def get(video_translation_id: str, context: Surroundings, patient: Patient
     """One job; with `wait`, once it has moved on."""
     job = await patient.job(video_translation_id)
     return answer(job_resource(job), when_to_ask([job], context.clock.now()) | patient.headers)
+
+
+@router.patch("/{video_translation_id}", response_model=Answer[Translation])
+async def retitle(
+    video_translation_id: str, request: TitleRequest, workspace: Workspace, context: Surroundings
+) -> Response:
+    """Give a job another title; nothing is pushed for it, and the job's later events have the new one."""
+    now = context.clock.now()
+    job = await context.store.retitle_job(workspace, video_translation_id, request.title, now=now)
+    return answer(job_resource(job), when_to_ask([job], now))
+
+
+@router.delete("/{video_translation_id}", response_model=Answer[Deleted])
+async def delete(video_translation_id: str, workspace: Workspace, context: Surroundings) -> Response:
+    """Forget a job; one that has not ended is cancelled first. Its events stay in the log and on their way."""
+    with suppress(ConflictError):  # it has ended by itself
+        await cancelled(workspace, video_translation_id, context)
+    await context.store.delete_job(workspace, video_translation_id, now=context.clock.now())
+    return answer({"id": video_translation_id})

@@ -14,13 +14,25 @@ from video_translation_server.store.base import (
     Bells,
     DeliveryFilter,
     EventFilter,
+    JobFilter,
     Keep,
     Retention,
     Store,
 )
 from video_translation_server.store.sqlite import SqliteStore
 
-__all__ = ["ANSWERS_KEPT", "Bell", "Bells", "DeliveryFilter", "EventFilter", "Keep", "Retention", "Store", "open_store"]
+__all__ = [
+    "ANSWERS_KEPT",
+    "Bell",
+    "Bells",
+    "DeliveryFilter",
+    "EventFilter",
+    "JobFilter",
+    "Keep",
+    "Retention",
+    "Store",
+    "open_store",
+]
 
 
 async def open_store(

@@ -91,6 +91,21 @@ class Retention:
 
 
 @dataclass(frozen=True, slots=True)
+class JobFilter:
+    """Which jobs of a workspace a reader wants; None does not narrow.
+
+    Attributes:
+        created_after: Unix seconds.
+    """
+
+    status: JobStatus | None = None
+    created_after: float | None = None
+
+
+EVERY_JOB = JobFilter()
+
+
+@dataclass(frozen=True, slots=True)
 class DeliveryFilter:
     """Which deliveries of a workspace a reader wants; None does not narrow."""
 
@@ -172,9 +187,26 @@ class Store(Protocol):
         ...
 
     async def jobs(
-        self, workspace_id: str, *, limit: int, token: int | None = None, status: JobStatus | None = None
+        self, workspace_id: str, *, limit: int, token: int | None = None, wanted: JobFilter = EVERY_JOB
     ) -> tuple[list[Job], int | None]:
         """A page of jobs, newest first, and the token of the next page (None: the last)."""
+        ...
+
+    async def retitle_job(self, workspace_id: str, job_id: str, title: str, *, now: float) -> Job:
+        """Give a job another title: its version grows, its sequence does not, and no event tells of it.
+
+        Raises:
+            NotFoundError: There is none of that id in the workspace.
+        """
+        ...
+
+    async def delete_job(self, workspace_id: str, job_id: str, *, now: float) -> None:
+        """Show a job that has ended no more; its events, and what is on its way of them, stay.
+
+        Raises:
+            NotFoundError: There is none of that id in the workspace.
+            ConflictError: It has not ended.
+        """
         ...
 
     async def due_jobs(self, now: float, limit: int) -> list[Job]:

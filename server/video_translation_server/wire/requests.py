@@ -201,6 +201,12 @@ class TranslationRequest(Strict):
         return self.model_dump(exclude={"output_languages", "simulation"}, exclude_defaults=True)
 
 
+class TitleRequest(Strict):
+    """Body of `PATCH /v3/video-translations/{id}`."""
+
+    title: str = Field(max_length=1000)
+
+
 class EndpointFields(Strict):
     """What creating and changing an endpoint have in common; all but `events` is ours."""
 

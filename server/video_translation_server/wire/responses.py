@@ -68,6 +68,31 @@ class Translation(BaseModel):
     estimated_completion_at: float | None = Field(description="Unix seconds; null once it has ended")
 
 
+class Deleted(BaseModel):
+    """What was deleted."""
+
+    id: str
+
+
+class Wallet(BaseModel):
+    """Money that is not there: a simulated one never runs out."""
+
+    currency: Literal["usd"]
+    remaining_balance: float
+    auto_reload: None
+
+
+class User(BaseModel):
+    """Who a key belongs to: here, its workspace."""
+
+    username: str
+    email: str
+    first_name: str
+    last_name: str
+    billing_type: Literal["wallet"]
+    wallet: Wallet
+
+
 class Status(Translation):
     """A translation with its result in one word."""
 

@@ -11,15 +11,15 @@ from tests.server.store.builders import (
     life,
 )
 from video_translation_server.model import JobStatus
-from video_translation_server.store import Store
+from video_translation_server.store import JobFilter, Store
 
 
-async def pages(store: Store, limit: int, status: JobStatus | None = None) -> list[list[str]]:
+async def pages(store: Store, limit: int, wanted: JobFilter | None = None) -> list[list[str]]:
     """Every page of the workspace's job ids, following the tokens."""
     found: list[list[str]] = []
     token: int | None = None
     while True:
-        page, token = await store.jobs(WORKSPACE, limit=limit, token=token, status=status)
+        page, token = await store.jobs(WORKSPACE, limit=limit, token=token, wanted=wanted or JobFilter())
         found.append([job.id for job in page])
         if token is None:
             return found
@@ -52,8 +52,16 @@ async def test_an_empty_workspace_has_one_empty_page(store: Store) -> None:
 async def test_pages_can_be_of_one_status(store: Store) -> None:
     changes = [created(f"job_{number}") for number in range(1, 7)]
     await store.record([*changes, *(advanced(change.job) for change in changes[::2])])
-    assert await pages(store, 2, JobStatus.RUNNING) == [["job_5", "job_3"], ["job_1"]]
-    assert await pages(store, 9, JobStatus.COMPLETED) == [[]]
+    assert await pages(store, 2, JobFilter(status=JobStatus.RUNNING)) == [["job_5", "job_3"], ["job_1"]]
+    assert await pages(store, 9, JobFilter(status=JobStatus.COMPLETED)) == [[]]
+
+
+async def test_pages_can_be_of_what_was_created_later(store: Store) -> None:
+    await store.record([created(f"job_{number}", now=NOW + number) for number in range(1, 6)])
+    assert await pages(store, 2, JobFilter(created_after=NOW + 2)) == [["job_5", "job_4"], ["job_3"]]
+    both = JobFilter(status=JobStatus.PENDING, created_after=NOW + 4.5)
+    assert await pages(store, 9, both) == [["job_5"]]
+    assert await pages(store, 9, JobFilter(created_after=NOW + 5)) == [[]]
 
 
 async def test_what_is_new_does_not_disturb_pages_that_are_being_read(store: Store) -> None:

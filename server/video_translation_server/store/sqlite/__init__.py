@@ -24,7 +24,6 @@ from video_translation_server.model import (
     Endpoint,
     Event,
     Job,
-    JobStatus,
     Kept,
     Key,
     Mark,
@@ -33,7 +32,16 @@ from video_translation_server.model import (
     Workspace,
 )
 from video_translation_server.probe import Probe, unobserved
-from video_translation_server.store.base import Bell, Bells, DeliveryFilter, EventFilter, Keep, Retention
+from video_translation_server.store.base import (
+    EVERY_JOB,
+    Bell,
+    Bells,
+    DeliveryFilter,
+    EventFilter,
+    JobFilter,
+    Keep,
+    Retention,
+)
 from video_translation_server.store.sqlite import (
     claims,
     deliveries,
@@ -157,10 +165,18 @@ class SqliteStore:
         return page[0] if page else None
 
     async def jobs(
-        self, workspace_id: str, *, limit: int, token: int | None = None, status: JobStatus | None = None
+        self, workspace_id: str, *, limit: int, token: int | None = None, wanted: JobFilter = EVERY_JOB
     ) -> tuple[list[Job], int | None]:
         """A page of jobs, newest first."""
-        return await self._read(lambda connection: jobs.page(connection, workspace_id, limit, token, status))
+        return await self._read(lambda connection: jobs.page(connection, workspace_id, limit, token, wanted))
+
+    async def retitle_job(self, workspace_id: str, job_id: str, title: str, *, now: float) -> Job:
+        """Give a job another title."""
+        return await self._writer.run(lambda connection: jobs.retitle(connection, workspace_id, job_id, title, now))
+
+    async def delete_job(self, workspace_id: str, job_id: str, *, now: float) -> None:
+        """Show a job that has ended no more."""
+        await self._writer.run(lambda connection: jobs.delete(connection, workspace_id, job_id, now))
 
     async def due_jobs(self, now: float, limit: int) -> list[Job]:
         """Jobs whose next move is due."""

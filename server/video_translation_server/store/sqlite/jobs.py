@@ -11,6 +11,7 @@ import msgspec
 
 from video_translation_server.errors import ConflictError, NotFoundError
 from video_translation_server.model import Change, Job, JobStatus, Plan
+from video_translation_server.store.base import JobFilter
 from video_translation_server.store.sqlite import endpoints, log
 
 JOB = (
@@ -19,7 +20,9 @@ JOB = (
 )
 
 # The + keeps SQLite from reading the whole workspace instead of looking up each id.
-_MANY = f"SELECT {JOB} FROM jobs WHERE id IN (SELECT value FROM json_each(?)) AND +workspace_id = ?"
+_MANY = (
+    f"SELECT {JOB} FROM jobs WHERE id IN (SELECT value FROM json_each(?)) AND +workspace_id = ? AND deleted_at IS NULL"
+)
 
 
 def record(connection: apsw.Connection, changes: Sequence[Change]) -> list[bool]:
@@ -68,7 +71,8 @@ def _move(connection: apsw.Connection, job: Job) -> int | None:
     """The job's row number, or None where another writer was faster."""
     return connection.execute(  # type: ignore[no-any-return]
         "UPDATE jobs SET status = ?, sequence = ?, version = ?, updated_at = ?, due_at = ?, progress = ?, "
-        "video_url = ?, failure_message = ?, cancelled_at = ? WHERE id = ? AND version = ? RETURNING n",
+        "video_url = ?, failure_message = ?, cancelled_at = ? WHERE id = ? AND version = ? AND deleted_at IS NULL "
+        "RETURNING n",
         (
             job.status,
             job.sequence,
@@ -88,12 +92,30 @@ def _move(connection: apsw.Connection, job: Job) -> int | None:
 def get(connection: apsw.Connection, workspace_id: str, job_id: str) -> Job:
     """One job of the workspace."""
     rows = connection.execute(
-        f"SELECT {JOB} FROM jobs WHERE id = ? AND workspace_id = ?",
+        f"SELECT {JOB} FROM jobs WHERE id = ? AND workspace_id = ? AND deleted_at IS NULL",
         (job_id, workspace_id),
     )
     for row in rows:
         return _job(row)
     raise NotFoundError(f"no video translation {job_id}", param="video_translation_id")
+
+
+def retitle(connection: apsw.Connection, workspace_id: str, job_id: str, title: str, now: float) -> Job:
+    """Give a job another title; whoever has read it before loses the race to move it."""
+    job = get(connection, workspace_id, job_id)
+    request = job.request | {"title": title}
+    connection.execute(
+        "UPDATE jobs SET request = ?, version = version + 1, updated_at = ? WHERE id = ?",
+        (msgspec.json.encode(request).decode(), now, job_id),
+    )
+    return msgspec.structs.replace(job, request=request, version=job.version + 1, updated_at=now)
+
+
+def delete(connection: apsw.Connection, workspace_id: str, job_id: str, now: float) -> None:
+    """Show a job that has ended no more."""
+    if not get(connection, workspace_id, job_id).status.is_terminal:
+        raise ConflictError(f"video translation {job_id} has not ended; cancel it first", param="video_translation_id")
+    connection.execute("UPDATE jobs SET deleted_at = ? WHERE id = ?", (now, job_id))
 
 
 def get_many(connection: apsw.Connection, workspace_id: str, job_ids: Sequence[str]) -> dict[str, Job]:
@@ -103,13 +125,13 @@ def get_many(connection: apsw.Connection, workspace_id: str, job_ids: Sequence[s
 
 
 def page(
-    connection: apsw.Connection, workspace_id: str, limit: int, token: int | None, status: JobStatus | None
+    connection: apsw.Connection, workspace_id: str, limit: int, token: int | None, wanted: JobFilter
 ) -> tuple[list[Job], int | None]:
     """A page of jobs, newest first, and the next page's token."""
     rows: list[Any] = connection.execute(
-        f"SELECT n, {JOB} FROM jobs WHERE workspace_id = ? AND (?2 IS NULL OR n < ?2) "
-        "AND (?3 IS NULL OR status = ?3) ORDER BY n DESC LIMIT ?4 + 1",
-        (workspace_id, token, status, limit),
+        f"SELECT n, {JOB} FROM jobs WHERE workspace_id = ? AND deleted_at IS NULL AND (?2 IS NULL OR n < ?2) "
+        "AND (?3 IS NULL OR status = ?3) AND (?4 IS NULL OR created_at > ?4) ORDER BY n DESC LIMIT ?5 + 1",
+        (workspace_id, token, wanted.status, wanted.created_after, limit),
     ).fetchall()
     more = len(rows) > limit
     return [_job(row[1:]) for row in rows[:limit]], rows[limit - 1][0] if more else None

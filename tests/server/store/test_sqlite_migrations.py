@@ -1,0 +1,35 @@
+"""A database file of each earlier version opens, and what was in it is still there."""
+
+from pathlib import Path
+
+import apsw
+
+from tests.server.store.builders import NOW, WORKSPACE
+from video_translation_server.store.sqlite import SqliteStore
+from video_translation_server.store.sqlite.database import APPLICATION_ID, migrations
+
+
+def file_of_version(path: Path, version: int, script: str) -> None:
+    """A file as the server of that version left it, and what `script` puts into it."""
+    connection = apsw.Connection(str(path))
+    for step in migrations()[:version]:
+        connection.execute(step)
+    connection.execute(script)
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {version}")
+    connection.close()
+
+
+JOB = (
+    "INSERT INTO jobs (id, workspace_id, status, sequence, version, output_language, request, plan, created_at, "
+    "updated_at, due_at, progress) VALUES ('job_1', 'ws_default', 'completed', 3, 3, 'Spanish', '{}', "
+    """'{"pending_seconds": 1, "running_seconds": 2}', 1800000000, 1800000000, NULL, 100)"""
+)
+
+
+async def test_jobs_of_version_3_are_shown_and_can_be_deleted(tmp_path: Path) -> None:
+    file_of_version(tmp_path / "store.db", 3, JOB)
+    store = await SqliteStore.open(tmp_path / "store.db")
+    assert (await store.job(WORKSPACE, "job_1")).output_language == "Spanish"
+    await store.delete_job(WORKSPACE, "job_1", now=NOW)
+    assert await store.newest_job(WORKSPACE) is None
+    await store.close()
