@@ -13,6 +13,7 @@ from typing import Final
 from video_translation_client._errors import APIError, GoneError, InvalidRequestError, VideoTranslationError
 from video_translation_client._intake import Intake
 from video_translation_client._operations import EventPage, Operation, list_events
+from video_translation_client._operations.events import oldest_cursor
 from video_translation_client._options import Options
 from video_translation_client._transport import Transport
 
@@ -85,9 +86,10 @@ class EventLog:
             place = newest.events[0].id if newest.events else _BEGINNING
             end = self._ask_once(list_events(place, limit=1))
         except APIError as error:
-            if not _says_that_there_is_none(error):
+            oldest = oldest_cursor(error)  # an old and silent service: its whole log was pruned
+            if oldest is None and not _says_that_there_is_none(error):
                 raise
-            return False
+            return oldest is not None and (self.open_at(oldest) or self.readable)
         # Only a service that reads forward says where to read on.
         if not end.forward:
             return False

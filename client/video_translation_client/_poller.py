@@ -112,10 +112,11 @@ class Poller:
         return None
 
     def _ask_all(self, turns: list[Turn]) -> None:
-        lookers = [turn for turn in turns if turn.look or not self._log.readable]
+        readable = self._log.readable
+        lookers = [turn for turn in turns if turn.look or not readable]
+        followers = [turn for turn in turns if readable and not turn.look]
         self._ask_each(self._ask_together([turn for turn in lookers if self._is_waited_for(turn)]))
         # Behind the answers, so that every event up to a job's end has been read once somebody knows of the end.
-        followers = [turn for turn in turns if turn not in lookers]
         if self._log.readable and (followers or not self.covered):
             self._read_log(followers)
 
@@ -162,11 +163,15 @@ class Poller:
             return turns
         # What has ended is read with its result, what is not found is asked for by name.
         found = {job.id: job for job in answers}
-        going = [turn for turn in turns if turn.job_id in found and not found[turn.job_id].terminal]
+        going: list[Turn] = []
+        rest: list[Turn] = []
+        for turn in turns:
+            known = found.get(turn.job_id)
+            (rest if known is None or known.terminal else going).append(turn)
         for turn in going:
             self._learn_status(found[turn.job_id])
         self._note_all(going, "asked for together", floor=answers[0].retry_after if answers else None)
-        return [turn for turn in turns if turn not in going]
+        return rest
 
     def _learn_status(self, answer: JobSnapshot) -> None:
         """Work a bare status into what is known of the job."""

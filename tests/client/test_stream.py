@@ -12,7 +12,7 @@ from tests.client.conftest import FAST, MakeClient
 from tests.client.cutting_proxy import CuttingProxy
 from tests.client.fake_server import FakeServer, error
 from tests.client.recorder import Recorder
-from video_translation_client import VideoTranslationClient
+from video_translation_client import AsyncVideoTranslationClient, VideoTranslationClient
 
 
 @pytest.fixture
@@ -179,6 +179,33 @@ def test_what_nobody_can_read_on_the_stream_is_skipped(
     streaming.move(job.id, "completed")
     assert job.result(10).status == "completed"
     assert "is skipped" in caplog.text
+
+
+def test_a_log_that_was_pruned_to_the_last_event_is_followed_from_there(
+    streaming: FakeServer, make_client: MakeClient, recorder: Recorder
+) -> None:
+    gone = (410, {"error": {"code": "cursor_expired", "message": "the oldest is cur_0"}})
+    answers = iter([None, gone])
+    streaming.overrides["events"] = lambda: next(answers, None)
+    client = make_client()
+    client.on_event(recorder)
+    (job,) = client.translate("https://v", ["French"])
+    streaming.move(job.id, "completed")
+    recorder.wait_for(2)
+    assert client.health().mode == "stream"
+
+
+async def test_the_async_client_follows_the_stream_too(streaming: FakeServer, recorder: Recorder) -> None:
+    async with AsyncVideoTranslationClient(streaming.url) as client:
+        client.on_event(recorder)
+        (job,) = await client.translate("https://v", ["French"])
+        streaming.move(job.id, "running")
+        streaming.move(job.id, "completed", video_url="https://cdn/1")
+        assert (await job).video_url == "https://cdn/1"
+        recorder.wait_for(3)
+        health = client.health()
+    assert (health.mode, recorder.sequences(job.id)) == ("stream", [1, 2, 3])
+    assert streaming.count("job") == 0
 
 
 def test_closing_in_the_middle_of_a_silence_is_quick(streaming: FakeServer, make_client: MakeClient) -> None:
