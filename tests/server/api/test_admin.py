@@ -198,6 +198,7 @@ async def test_what_is_not_there_is_named(locked: Rig) -> None:
 # Two workspaces: every route of the API, walked by the one for what belongs to the other
 
 BODIES: dict[tuple[str, str], Any] = {
+    ("PATCH", f"{JOBS}/{{video_translation_id}}"): {"title": "mine now"},
     ("PATCH", ENDPOINTS): {"description": "mine now"},
     ("POST", f"{ENDPOINTS}/recover"): {"since": "2020-01-01T00:00:00Z"},
 }
