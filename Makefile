@@ -75,6 +75,10 @@ bench-latency: $(VENV)/dev ## from a transition to its push, beside a bare POST 
 bench-fairness: $(VENV)/runtime ## what a hanging and a refusing endpoint cost 98 healthy ones (FLAGS="..." adds options)
 	@$(BIN)/python -m benchmarks.fairness $(FLAGS)
 
+.PHONY: bench-client
+bench-client: $(VENV)/dev ## receiving beside a bare ASGI app, waking, memory, requests per job (FLAGS="..." adds options)
+	@$(BIN)/python -m benchmarks.client $(FLAGS)
+
 .PHONY: check
 check: $(VENV)/dev ## format, lint, strict types, import rules, fresh contract
 	@$(BIN)/ruff format --check . || { echo "fix with: make format"; exit 1; }

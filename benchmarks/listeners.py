@@ -1,24 +1,29 @@
 """The receiving sides that are compared: the client's own listener, and a bare ASGI app that answers 204 unread.
 
 Each is a process of its own under uvicorn with the same settings; the parent asks it what it got and what it cost.
+`wakes` and `handles` measure the client's handles in a process of their own.
 """
 
 import gc
 import json
+import queue
 import sys
 import threading
 import time
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
 import uvicorn
 
 from benchmarks.child import answer
-from benchmarks.meter import cpu_seconds
+from benchmarks.meter import cpu_seconds, peak_memory_mb
+from benchmarks.traffic import TRANSITIONS, Shape, endpoints, posts
 from video_translation_client import Event, VideoTranslationClient
 from video_translation_client._listener import Listener
 
-Count = Callable[[], int]
+NOWHERE = "http://127.0.0.1:1"
+"""A service that does not matter: what is measured here comes in by itself."""
 
 
 def client(*, secret: str) -> None:
@@ -29,11 +34,9 @@ def client(*, secret: str) -> None:
         nonlocal seen
         seen += 1
 
-    with VideoTranslationClient("http://127.0.0.1:1") as made:
+    with VideoTranslationClient(NOWHERE, webhook_secret=secret, mode="poll") as made:
         made.on_event(count)
-        receiver = made._engine.receiver  # noqa: SLF001  (registered by hand: no server takes part)
-        receiver.trust((secret,))
-        listener = Listener(receiver, host="127.0.0.1", port=0, public_url=None)
+        listener = Listener(made.webhook_receiver, host="127.0.0.1", port=0, public_url=None)
         listener.start()
         _converse(int(listener.url.rpartition(":")[2].partition("/")[0]), lambda: seen)
         listener.stop()
@@ -66,8 +69,8 @@ def bare(*, secret: str) -> None:
     thread.join()
 
 
-def _converse(port: int, count: Count) -> None:
-    """Say where we listen; then answer each line with what we have got: at once, or when it is so many."""
+def _converse(port: int, count: Callable[[], int]) -> None:
+    """Say where we listen; then answer each line with what we have got, once it is as much as the line says."""
     gc.freeze()
     answer({"port": port})
     for line in sys.stdin:
@@ -75,3 +78,47 @@ def _converse(port: int, count: Count) -> None:
         while count() < wanted and time.monotonic() < until:
             time.sleep(0.01)
         answer({"count": count(), "cpu": cpu_seconds()})
+
+
+def wakes(*, count: int, seed: int) -> dict[str, Any]:
+    """Seconds from the bytes of a job's last event, as the receiver gets them, to `result()` returning on a thread."""
+    shape = Shape(deliveries=count * TRANSITIONS, endpoints=1, fan_out=1, port=1, seed=seed)
+    secret = endpoints(shape, time.time())[0].secret
+    woken: queue.SimpleQueue[float] = queue.SimpleQueue()
+    late = []
+
+    def wait(job: Any, waiting: threading.Event) -> None:
+        waiting.set()
+        job.result(30)
+        woken.put(time.perf_counter())
+
+    with VideoTranslationClient(NOWHERE, webhook_secret=secret, mode="poll", auto_poll=False) as made:
+        for post in posts(shape, time.time()):
+            event = json.loads(post.body)["event_data"]
+            if event["sequence"] < TRANSITIONS:
+                made.webhook_receiver.handle("POST", post.headers, post.body)
+                continue
+            waiting = threading.Event()
+            thread = threading.Thread(target=wait, args=(made.job(event["video_translate_id"]), waiting))
+            thread.start()
+            waiting.wait()
+            time.sleep(0.001)  # the thread is inside result() by then; if not, it finds the job ended, and is faster
+            began = time.perf_counter()
+            made.webhook_receiver.handle("POST", post.headers, post.body)
+            late.append(woken.get(timeout=30) - began)
+            thread.join()
+    return {"wakes": late}
+
+
+def handles(*, count: int) -> dict[str, Any]:
+    """The memory of waiting handles, registry included, and the threads that they took."""
+    with VideoTranslationClient(NOWHERE, mode="poll", auto_poll=False) as made:
+        made.job("vt_warm")
+        threads, peak = threading.active_count(), peak_memory_mb()
+        tracemalloc.start()
+        before = tracemalloc.get_traced_memory()[0]
+        kept = [made.job(f"vt_{number:032x}") for number in range(count)]
+        used = tracemalloc.get_traced_memory()[0] - before
+        tracemalloc.stop()
+        taken = threading.active_count() - threads
+        return {"bytes_per_handle": used / len(kept), "threads": taken, "rss_growth_mb": peak_memory_mb() - peak}

@@ -25,6 +25,7 @@ class Connection(HttpToolsProtocol):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._watch: asyncio.TimerHandle | None = None
+        self._due: float | None = None
         self._in_head = True
         self._head_size = 0
 
@@ -50,25 +51,31 @@ class Connection(HttpToolsProtocol):
         """Stop the clock until the next request."""
         super().on_message_complete()
         self._in_head, self._head_size = True, 0
-        self._stop_watching()
+        self._due = None
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the clock for good."""
-        self._stop_watching()
-        super().connection_lost(exc)
-
-    def _begin_watching(self) -> None:
-        if self._watch is None:
-            self._watch = self.loop.call_later(READING_DEADLINE, self._give_up)
-
-    def _stop_watching(self) -> None:
         if self._watch is not None:
             self._watch.cancel()
             self._watch = None
+        super().connection_lost(exc)
 
-    def _give_up(self) -> None:
+    def _begin_watching(self) -> None:
+        if self._due is None:
+            self._due = self.loop.time() + READING_DEADLINE
+            # The timer of an earlier request is left to run: setting one costs more than most requests take.
+            if self._watch is None:
+                self._watch = self.loop.call_at(self._due, self._look)
+
+    def _look(self) -> None:
+        """The timer's time has come: of the request that is being read, or of an earlier one."""
         self._watch = None
-        self._refuse(HTTPStatus.REQUEST_TIMEOUT)
+        if self._due is None:
+            return
+        if self._due > self.loop.time():
+            self._watch = self.loop.call_at(self._due, self._look)
+        else:
+            self._refuse(HTTPStatus.REQUEST_TIMEOUT)
 
     def _refuse(self, status: HTTPStatus) -> None:
         if self.transport.is_closing():

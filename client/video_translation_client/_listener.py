@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from video_translation_client._errors import VideoTranslationError
 from video_translation_client._receiver import DEFAULT_PATH, Receiver
-from video_translation_client.integrations.asgi import ReceiverApp
+from video_translation_client.integrations.asgi import Receive, ReceiverApp, Scope, Send
 
 if TYPE_CHECKING:
     import uvicorn
@@ -95,7 +95,7 @@ class Listener:
         sock = self._bind()
         self._port = sock.getsockname()[1]
         config = uvicorn.Config(
-            _app(self._receiver),
+            _Front(self._receiver),
             log_config=None,
             access_log=False,
             lifespan="off",
@@ -159,7 +159,25 @@ class Listener:
             thread.join(_POLL)
 
 
-def _app(receiver: Receiver) -> FastAPI:
+class _Front:
+    """Deliveries go straight to the receiver, whatever their path: a proxy may have changed it.
+
+    Through the framework's middlewares and routes each would cost three times as much.
+    """
+
+    def __init__(self, receiver: Receiver) -> None:
+        self._deliveries = ReceiverApp(receiver)
+        self._others = _app(self._deliveries)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] == "http" and scope["method"] == "POST":
+            await self._deliveries(scope, receive, send)
+        else:
+            await self._others(scope, receive, send)
+
+
+def _app(deliveries: ReceiverApp) -> FastAPI:
     from fastapi import FastAPI, Response  # noqa: PLC0415 - as above
 
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
@@ -169,6 +187,5 @@ def _app(receiver: Receiver) -> FastAPI:
 
     # A ready response needs no model, and with that no 80 ms of imports at the first start.
     app.add_api_route("/healthz", healthz, methods=["GET"], response_model=None)
-    # Bare ASGI for the rest: several times as fast as a route, and a proxy may have changed the path.
-    app.mount("/", ReceiverApp(receiver))
+    app.mount("/", deliveries)
     return app

@@ -33,6 +33,9 @@ _STATUS_OF_TYPE: Final = {
     "video_translate.preflight.download_failed": FAILED,
 }
 _PROGRESS_TYPE: Final = "video_translate.progress"
+# What a `datetime` can hold: the years 1 to 9999.
+_FIRST_SECOND: Final = datetime.min.replace(tzinfo=UTC).timestamp()
+_AFTER_LAST_SECOND: Final = datetime.max.replace(tzinfo=UTC, microsecond=0).timestamp()
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,11 +226,7 @@ def read_time(value: Any) -> float | None:
 
 
 def _within_calendar(seconds: float) -> float | None:
-    try:
-        datetime.fromtimestamp(seconds, UTC)
-    except (ValueError, OverflowError, OSError):
-        return None
-    return seconds
+    return seconds if _FIRST_SECOND <= seconds < _AFTER_LAST_SECOND else None
 
 
 def _text(value: Any) -> str | None:

@@ -206,7 +206,7 @@ def _length(body: Any) -> int:
 
 def _size(headers: Mapping[str, str]) -> int:
     try:
-        return sum(len(name) + len(value) for name, value in headers.items())
+        return sum(map(len, headers)) + sum(map(len, headers.values()))
     except (AttributeError, TypeError):
         return 0  # no headers at all, or some that are no text: what is wrong with them is said by the verification
 

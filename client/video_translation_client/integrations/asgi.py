@@ -40,7 +40,8 @@ class ReceiverApp:
 
 async def answer(receiver: Receiver, scope: Scope, receive: Receive) -> Reply | None:
     """Read a request and let the receiver judge it; None when the sender went away in the middle."""
-    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+    # The names are in lower case already (ASGI specification, HTTP connection scope).
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
     declared = headers.get("content-length", "")
     if declared.isdigit() and int(declared[:12]) > MAX_BODY:
         return receiver.too_large()
