@@ -12,7 +12,7 @@ import structlog
 from fastapi import FastAPI
 
 from video_translation_server import lifecycle
-from video_translation_server.api import Context, Tail, Waiters, create_api
+from video_translation_server.api import Context, Polls, Tail, Waiters, create_api
 from video_translation_server.clock import Clock, SystemClock
 from video_translation_server.delivery.attempt import Attempter
 from video_translation_server.delivery.worker import Worker
@@ -25,10 +25,11 @@ from video_translation_server.settings import Settings
 from video_translation_server.signing import new_secret
 from video_translation_server.simulation.mover import Mover
 from video_translation_server.simulation.planner import Planner
+from video_translation_server.simulation.scenario import load
 from video_translation_server.store import Retention, Store, open_store
 from video_translation_server.transitions import record
 from video_translation_server.upkeep import Sweeping, Upkeep
-from video_translation_server.wire.requests import Script
+from video_translation_server.wire.scripts import Script
 
 log = structlog.get_logger("app")
 
@@ -55,16 +56,11 @@ async def running(
 
     Raises:
         StoreError: The store cannot be opened.
-        InvalidError: A network in `allow_targets` is none.
+        InvalidError: A network in `allow_targets` is none, or the scenario cannot be read.
     """
     clock = clock or SystemClock()
     policy = AddressPolicy.from_settings(settings.allow_targets, loopback=settings.is_loopback)
-    planner = Planner(
-        seconds=settings.translation_time,
-        pending_share=settings.pending_share,
-        error_rate=settings.error_rate,
-        seed=settings.seed,
-    )
+    planner = _planner(settings)
     async with AsyncExitStack() as closing:
         store = await open_store(settings.store, ids=ids, disable_after=settings.disable_after, probe=probe)
         closing.push_async_callback(store.close)
@@ -90,6 +86,8 @@ async def running(
             is_ready=loops.are_running,
             tail=tail,
             waiters=Waiters(tail),
+            polls=Polls(store, clock, ids, media_url=settings.media_url),
+            media_url=settings.media_url,
             stream_heartbeat=settings.stream_heartbeat,
             stream_stall=settings.stream_stall,
             key_digests=frozenset(map(_digest, settings.api_keys)),
@@ -98,6 +96,22 @@ async def running(
             max_request_bytes=settings.max_request_bytes,
         )
         yield Application(create_api(context), store, context.stopping)
+
+
+def _planner(settings: Settings) -> Planner:
+    return Planner(
+        seconds=settings.translation_time,
+        pending_share=settings.pending_share,
+        error_rate=settings.error_rate,
+        seed=settings.seed,
+        scenario=None if settings.scenario is None else load(settings.scenario),
+        defaults=Script(
+            progression=settings.progression,
+            polls=settings.polls,
+            error_message=settings.error_message,
+            url_delay_seconds=settings.url_delay,
+        ),
+    )
 
 
 def _mover(settings: Settings, store: Store, clock: Clock, ids: Ids) -> Mover:

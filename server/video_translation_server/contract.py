@@ -15,13 +15,14 @@ from typing import Any
 from fastapi import FastAPI
 
 from video_translation_server import lifecycle, logs
-from video_translation_server.api import Context, Tail, Waiters, create_api
+from video_translation_server.api import Context, Polls, Tail, Waiters, create_api
 from video_translation_server.clock import ManualClock
 from video_translation_server.model import DEFAULT_WORKSPACE
 from video_translation_server.simulation.planner import Planner
 from video_translation_server.store import EventFilter, Store, open_store
 from video_translation_server.wire.responses import EventBody
 
+MEDIA_URL = "https://media.invalid"
 SECRET = "whsec_" + "Y29udHJhY3Q" * 3 + "="
 
 TRANSLATION = {
@@ -80,6 +81,8 @@ async def _generate() -> dict[str, bytes]:
             is_ready=lambda: True,
             tail=tail,
             waiters=Waiters(tail),
+            polls=Polls(store, clock, ids, media_url=MEDIA_URL),
+            media_url=MEDIA_URL,
         )
         api = create_api(context)
         try:
@@ -107,9 +110,7 @@ async def _answers(api: FastAPI, context: Context, clock: ManualClock) -> dict[s
     for seconds in (1, 9):
         clock.advance(seconds)
         for job in await context.store.due_jobs(clock.now(), 100):
-            change = lifecycle.advance(
-                job, event_id=context.ids("evt"), now=clock.now(), media_url="https://media.invalid"
-            )
+            change = lifecycle.advance(job, event_id=context.ids("evt"), now=clock.now(), media_url=MEDIA_URL)
             await context.store.record([change])
     (newest, oldest) = json.loads(await _call(api, "GET", jobs, query="limit=100"))["data"][::2]
     answers["answer.status.error"] = await _call(api, "GET", "/status")

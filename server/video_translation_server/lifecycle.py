@@ -9,8 +9,9 @@ from typing import Any
 import msgspec
 
 from video_translation_server.errors import ConflictError
+from video_translation_server.ids import Ids
 from video_translation_server.model import Change, Job, JobStatus, Plan
-from video_translation_server.wire.events import transition_event
+from video_translation_server.wire.events import PROGRESS, transition_event
 
 TRANSITIONS = {
     JobStatus.PENDING: frozenset({JobStatus.RUNNING, JobStatus.FAILED}),
@@ -52,7 +53,7 @@ def create(
         plan=plan,
         created_at=now,
         updated_at=now,
-        due_at=now + plan.pending_seconds,
+        due_at=_due(plan, now + plan.pending_seconds),
     )
     # A failure's message is in the body twice.
     room = ROOM_TO_END + 2 * len(msgspec.json.encode(plan.failure_message))
@@ -74,14 +75,29 @@ def move(job: Job, to: JobStatus, *, event_id: str, now: float, **fields: Any) -
     """
     if to not in TRANSITIONS[job.status]:
         raise ConflictError(f"job {job.id} is {job.status} and cannot become {to}")
+    return _moved(job, to, event_id=event_id, now=now, **fields)
+
+
+def _moved(job: Job, to: JobStatus, *, event_id: str, now: float, **fields: Any) -> Change:
     moved = msgspec.structs.replace(
         job, status=to, sequence=job.sequence + 1, version=job.version + 1, updated_at=now, **fields
     )
     return Change(job=moved, event=transition_event(moved, event_id=event_id, now=now))
 
 
+def _updated(job: Job, *, event_id: str, now: float, **fields: Any) -> Change:
+    """The job in the same status with other fields; told of only to those who ask for progress by name."""
+    updated = msgspec.structs.replace(job, version=job.version + 1, updated_at=now, **fields)
+    return Change(job=updated, event=transition_event(updated, event_id=event_id, now=now, event_type=PROGRESS))
+
+
+def _due(plan: Plan, at: float) -> float | None:
+    """When time makes the next move; a job that is moved by hand has no such time."""
+    return None if plan.is_manual else at
+
+
 def advance(job: Job, *, event_id: str, now: float, media_url: str) -> Change:
-    """The next move of the job's own plan: to `running`, then to `completed` or `failed`.
+    """The next move of the job's own plan: to `running`, to `completed` or `failed`, then to its URL.
 
     Args:
         job: A job whose plan has a next move.
@@ -90,23 +106,88 @@ def advance(job: Job, *, event_id: str, now: float, media_url: str) -> Change:
         media_url: Base of the URL that a completed job's video gets.
 
     Raises:
-        ConflictError: The job is terminal: nothing is planned for it.
+        ConflictError: The job has ended, and nothing is planned for it.
     """
     if job.status is JobStatus.PENDING:
-        due_at = now + job.plan.running_seconds
+        due_at = _due(job.plan, now + job.plan.running_seconds)
         return move(job, JobStatus.RUNNING, event_id=event_id, now=now, due_at=due_at)
+    if job.status is JobStatus.COMPLETED and job.plan.url_delay and job.video_url is None:
+        return _updated(job, event_id=event_id, now=now, due_at=None, video_url=_video_url(job, media_url))
     if job.plan.failure_message is not None:
-        message = job.plan.failure_message
-        return move(job, JobStatus.FAILED, event_id=event_id, now=now, due_at=None, failure_message=message)
-    video_url = f"{media_url.rstrip('/')}/{job.id}.mp4"
-    return move(
+        return fail(job, job.plan.failure_message, event_id=event_id, now=now)
+    return _completed(job, event_id=event_id, now=now, media_url=media_url)
+
+
+def _completed(job: Job, *, event_id: str, now: float, media_url: str) -> Change:
+    delay = job.plan.url_delay
+    url, due_at = (None, now + delay) if delay else (_video_url(job, media_url), None)
+    return move(job, JobStatus.COMPLETED, event_id=event_id, now=now, due_at=due_at, progress=100, video_url=url)
+
+
+def _video_url(job: Job, media_url: str) -> str:
+    return f"{media_url.rstrip('/')}/{job.id}.mp4"
+
+
+def unfold(change: Change, *, ids: Ids, now: float, media_url: str) -> list[Change]:
+    """A change and every planned move that is due at the same instant, in order; for one transaction.
+
+    Args:
+        change: What has just become of a job.
+        ids: Makes the events' ids.
+        now: Unix seconds.
+        media_url: Base of the URL that a completed job's video gets.
+    """
+    changes = [change]
+    while (due_at := changes[-1].job.due_at) is not None and due_at <= now:
+        changes.append(advance(changes[-1].job, event_id=ids("evt"), now=now, media_url=media_url))
+    return changes
+
+
+def complete(job: Job, *, ids: Ids, now: float, media_url: str) -> list[Change]:
+    """The moves that complete a job now, whatever its plan says; a pending one runs first. For one transaction.
+
+    Raises:
+        ConflictError: The job has ended.
+    """
+    changes = []
+    if job.status is JobStatus.PENDING:
+        changes.append(move(job, JobStatus.RUNNING, event_id=ids("evt"), now=now))
+        job = changes[-1].job
+    return [*changes, _completed(job, event_id=ids("evt"), now=now, media_url=media_url)]
+
+
+def fail(job: Job, message: str, *, event_id: str, now: float) -> Change:
+    """The job as failed now, whatever its plan says.
+
+    Raises:
+        ConflictError: The job has ended.
+    """
+    return move(job, JobStatus.FAILED, event_id=event_id, now=now, due_at=None, failure_message=message)
+
+
+def stall(job: Job, *, event_id: str, now: float) -> Change:
+    """The job as it is, with nothing planned any more: only a call moves it on.
+
+    Raises:
+        ConflictError: The job has ended.
+    """
+    if job.status.is_terminal:
+        raise ConflictError(f"job {job.id} is {job.status} and cannot stall")
+    return _updated(job, event_id=event_id, now=now, due_at=None)
+
+
+def reset(job: Job, *, event_id: str, now: float) -> Change:
+    """The job back at the beginning of its plan, from whatever status; its sequence goes on."""
+    return _moved(
         job,
-        JobStatus.COMPLETED,
+        JobStatus.PENDING,
         event_id=event_id,
         now=now,
-        due_at=None,
-        progress=100,
-        video_url=video_url,
+        due_at=_due(job.plan, now + job.plan.pending_seconds),
+        progress=0,
+        video_url=None,
+        failure_message=None,
+        cancelled_at=None,
     )
 
 

@@ -54,18 +54,32 @@ class JobStatus(StrEnum):
         return {JobStatus.COMPLETED: "completed", JobStatus.FAILED: "error"}.get(self, "pending")
 
 
-class Plan(msgspec.Struct, frozen=True, kw_only=True):
+class Subject(msgspec.Struct, frozen=True, kw_only=True):
+    """What the simulation knows of a job before it plans it."""
+
+    title: str | None = None
+    language: str | None = None
+    url: str | None = None
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the simulation has decided for one job at its creation; the store keeps it with the job.
 
     Attributes:
         pending_seconds: How long the job waits before it runs.
         running_seconds: How long it then runs.
         failure_message: Why it fails, or None for a job that completes.
+        is_manual: Time does not move it: it waits to be polled or told to.
+        polls: Every so many polls it makes a move.
+        url_delay: How long it is completed before it has a URL.
     """
 
     pending_seconds: float
     running_seconds: float
     failure_message: str | None = None
+    is_manual: bool = False
+    polls: int | None = None
+    url_delay: float = 0
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,7 +111,9 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def ends_at(self) -> float | None:
         """When its plan will have ended, as far as is known now; None when nothing is planned."""
-        if self.due_at is None or self.status is not JobStatus.PENDING:
+        if self.due_at is None or self.status.is_terminal:
+            return None
+        if self.status is JobStatus.RUNNING:
             return self.due_at
         return self.due_at + self.plan.running_seconds
 

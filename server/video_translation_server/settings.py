@@ -68,6 +68,15 @@ class Settings(BaseModel):
     )
     pending_share: Share = Field(0.1, description="Share of that time which a job waits before it runs.")
     error_rate: Share = Field(0.1, description="Probability that a job fails.")
+    error_message: str = Field(
+        "The simulated translation failed", min_length=1, max_length=1000, description="What a failed job says."
+    )
+    progression: Literal["time", "immediate", "manual"] = Field(
+        "time", description="What moves a job: time, its creation at once, or polls and calls only."
+    )
+    polls: int | None = Field(None, ge=1, description="With --progression manual: every so many polls, one move.")
+    url_delay: DelaySeconds = Field(0, le=365 * 86400, description="Seconds that a completed job has no URL yet.")
+    scenario: Path | None = Field(None, description="TOML file that says which job meets what fate.")
     seed: int | None = Field(None, description="Seed of the simulation's randomness; none: different every time.")
     start_job: bool = Field(True, description="Start one job by itself when the store is empty.")
     media_url: str = Field(
@@ -112,6 +121,8 @@ class Settings(BaseModel):
         low, high = self.translation_time
         if low > high:
             raise ValueError(f"translation_time: {low:g}-{high:g} is no range: the first number must be the smaller")
+        if self.polls is not None and self.progression != "manual":
+            raise ValueError("polls: goes with --progression manual")
         if self.lease <= self.attempt_timeout:
             raise ValueError(
                 f"lease: {self.lease:g} s must be longer than attempt_timeout ({self.attempt_timeout:g} s), "

@@ -162,6 +162,34 @@ def test_a_move_may_set_other_fields() -> None:
     assert body(change)["message"] == "cancelled"
 
 
+def test_a_pending_job_is_completed_by_running_first() -> None:
+    ids = iter(["evt_2", "evt_3"])
+    changes = lifecycle.complete(new("no sound").job, ids=lambda _: next(ids), now=NOW, media_url="http://h")
+    assert [(change.job.status, change.job.sequence) for change in changes] == [("running", 2), ("completed", 3)]
+    assert (changes[-1].job.video_url, changes[-1].job.due_at) == ("http://h/job_1.mp4", None)
+    with pytest.raises(ConflictError):
+        lifecycle.complete(changes[-1].job, ids=str, now=NOW, media_url="http://h")
+
+
+@pytest.mark.parametrize("status", [JobStatus.PENDING, JobStatus.RUNNING])
+def test_a_job_that_stalls_waits_for_a_call(status: JobStatus) -> None:
+    change = lifecycle.stall(in_status(status), event_id="evt_2", now=NOW + 1)
+    assert (change.job.status, change.job.sequence, change.job.version) == (status, 7, 10)
+    assert (change.job.due_at, change.event.type) == (None, "video_translate.progress")
+    with pytest.raises(ConflictError, match="cannot stall"):
+        lifecycle.stall(in_status(JobStatus.FAILED), event_id="evt_2", now=NOW)
+
+
+@pytest.mark.parametrize("status", list(JobStatus))
+def test_a_job_is_reset_from_everywhere_and_its_sequence_goes_on(status: JobStatus) -> None:
+    job = msgspec.structs.replace(in_status(status), progress=50, failure_message="no", cancelled_at=NOW)
+    change = lifecycle.reset(job, event_id="evt_2", now=NOW + 1)
+    assert (change.job.status, change.job.sequence, change.job.version) == (JobStatus.PENDING, 8, 10)
+    assert (change.job.due_at, change.job.progress) == (NOW + 1 + 2, 0)
+    assert (change.job.video_url, change.job.failure_message, change.job.cancelled_at) == (None, None, None)
+    assert change.event.type == "video_translate.pending"
+
+
 def test_a_job_that_can_be_created_can_also_end() -> None:
     """The limit on a body is met at the creation, not in the middle of the simulation."""
 

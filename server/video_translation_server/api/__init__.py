@@ -22,11 +22,12 @@ from video_translation_server.api import (
 from video_translation_server.api.context import Context
 from video_translation_server.api.door import Door
 from video_translation_server.api.errors import install_error_handlers
+from video_translation_server.api.polls import Polls
 from video_translation_server.api.tail import Tail
 from video_translation_server.api.waiters import Waiters
 from video_translation_server.wire.responses import ErrorAnswer
 
-__all__ = ["Context", "Tail", "Waiters", "create_api"]
+__all__ = ["Context", "Polls", "Tail", "Waiters", "create_api"]
 
 
 def create_api(context: Context) -> FastAPI:

@@ -7,20 +7,21 @@ from typing import Annotated, Protocol, cast
 
 from fastapi import Depends, Request
 
+from video_translation_server.api.polls import Polls
 from video_translation_server.api.tail import Tail
 from video_translation_server.api.waiters import Waiters
 from video_translation_server.clock import Clock
 from video_translation_server.ids import Ids, random_key
-from video_translation_server.model import Plan
+from video_translation_server.model import Plan, Subject
 from video_translation_server.store import Store
-from video_translation_server.wire.requests import Script
+from video_translation_server.wire.scripts import Script
 
 
 class Planner(Protocol):
     """Port: decides a new job's fate."""
 
-    def plan(self, script: Script) -> Plan:
-        """The plan for one job."""
+    def plan(self, script: Script, subject: Subject) -> Plan:
+        """The plan for one job: what its request asks for, and what is known of it."""
         ...
 
 
@@ -37,6 +38,8 @@ class Context:
         is_ready: True while every loop of the server runs.
         tail: Follows the log for the event streams and the waiters; it must be run.
         waiters: Who waits for a job to move.
+        polls: Counts the polls of jobs that are moved by them.
+        media_url: Base of the URLs of completed videos.
         stopping: Set when the server stops: what goes on for long shall end.
         stream_heartbeat: Seconds without an event after which a stream gets a comment.
         stream_stall: Seconds after which a stream that takes nothing is cut.
@@ -51,6 +54,8 @@ class Context:
     is_ready: Callable[[], bool]
     tail: Tail
     waiters: Waiters
+    polls: Polls
+    media_url: str
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     key_digests: frozenset[bytes] = frozenset()
     admin_digest: bytes | None = None

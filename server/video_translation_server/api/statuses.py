@@ -32,7 +32,8 @@ async def list_(
     batches = _each_once("batch_ids", batch_ids)
     if not wanted and not batches:
         raise InvalidError("name the jobs: video_translation_ids=ID,ID,...", param="video_translation_ids")
-    jobs = await context.store.jobs_of(workspace, wanted)
+    found = await context.store.jobs_of(workspace, wanted)
+    jobs = {name: await context.polls.seen(job) for name, job in found.items()}
     items = [bulk_status(jobs[name]) if name in jobs else unknown_status(video_id=name) for name in wanted]
     items += [unknown_status(batch_id=name) for name in batches]
     return page(items, None, headers=when_to_ask(jobs.values(), context.clock.now()))

@@ -44,11 +44,11 @@ async def _create(request: TranslationRequest, workspace: str, context: Context,
     now, kept = context.clock.now(), request.kept()
     changes = [
         lifecycle.create(
-            job_id=context.ids("vt"),
+            job_id=request.simulation.id or context.ids("vt"),
             workspace_id=workspace,
             output_language=language,
             request=kept,
-            plan=context.planner.plan(request.simulation),
+            plan=context.planner.plan(request.simulation, request.subject(language)),
             event_id=context.ids("evt"),
             now=now,
         )
@@ -57,7 +57,17 @@ async def _create(request: TranslationRequest, workspace: str, context: Context,
     if request.callback_url is not None:
         changes = [await _with_callback(change, request.callback_url, context) for change in changes]
     created = answer({"video_translation_ids": [change.job.id for change in changes]})
-    await record(context.store, changes, keep=keeping(lambda _: created))
+    moves = [
+        move
+        for change in changes
+        for move in lifecycle.unfold(change, ids=context.ids, now=now, media_url=context.media_url)
+    ]
+    try:
+        await record(context.store, moves, keep=keeping(lambda _: created))
+    except ConflictError as error:
+        if error.param != "id" or request.simulation.id is None:
+            raise
+        raise ConflictError(f"{error.message}; give another simulation.id", param="simulation.id") from None
     return created
 
 

@@ -50,8 +50,9 @@ class Patience:
             NotFoundError: There is none of that id in the workspace.
         """
         store = self._context.store
-        job = await store.job(self._workspace, job_id)
-        after = job.sequence if self._after is None else self._after
+        found = await store.job(self._workspace, job_id)
+        job = await self._context.polls.seen(found)
+        after = found.sequence if self._after is None else self._after
         if not self._seconds or _has_news(job, after):
             return job
         time = asyncio.get_running_loop().time

@@ -169,7 +169,7 @@ def status_answer(job: Job) -> dict[str, Any]:
     return {"result": job.status.result, **job_resource(job)}
 
 
-def transition_event(job: Job, *, event_id: str, now: float, room: int = 0) -> Event:
+def transition_event(job: Job, *, event_id: str, now: float, room: int = 0, event_type: str | None = None) -> Event:
     """Freeze the job's present state into the event that tells of it.
 
     Args:
@@ -177,6 +177,7 @@ def transition_event(job: Job, *, event_id: str, now: float, room: int = 0) -> E
         event_id: The event's id.
         now: Unix seconds.
         room: Bytes to leave below the limit, for what the job's later events will add.
+        event_type: Another type than the status has.
 
     Raises:
         InvalidError: The body would be larger than 64 KiB.
@@ -195,7 +196,7 @@ def transition_event(job: Job, *, event_id: str, now: float, room: int = 0) -> E
         data["url"] = job.video_url
     if job.status is JobStatus.FAILED:
         data["message"] = job.failure_message
-    event_type = TRANSITION_TYPES[job.status]
+    event_type = event_type or TRANSITION_TYPES[job.status]
     body = msgspec.json.encode(
         {
             "event_id": event_id,

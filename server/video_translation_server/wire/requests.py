@@ -10,17 +10,18 @@ from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     ValidationInfo,
     field_validator,
     model_validator,
 )
 
+from video_translation_server.model import Subject
 from video_translation_server.wire.events import EVENT_TYPES
 from video_translation_server.wire.languages import KNOWN
+from video_translation_server.wire.scripts import Script
+from video_translation_server.wire.strict import Strict
 
 
 def _known_language(name: str) -> str:
@@ -116,12 +117,6 @@ EventType = Annotated[str, AfterValidator(_known_event_type)]
 WebUrl = Annotated[str, Field(max_length=2048), AfterValidator(_web_url)]
 
 
-class Strict(BaseModel):
-    """No unknown fields, no silent conversions."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
 class Media(Strict):
     """A file by URL or by the id of an uploaded asset."""
 
@@ -141,21 +136,7 @@ class StockVoice(Strict):
     """Which stock voices to use; kept, without effect on the simulation."""
 
     use_stock_voice: bool = False
-    preferred_stock_voice_ids: list[str] = []
-
-
-class Script(Strict):
-    """Ours: what the simulation shall do with this job; what is not said is left to chance and settings."""
-
-    outcome: Literal["completed", "failed"] | None = None
-    duration_seconds: float | None = Field(None, ge=0, le=365 * 86400, allow_inf_nan=False)
-    error_message: str | None = Field(None, min_length=1, max_length=1000)
-
-    @model_validator(mode="after")
-    def _fits_together(self) -> "Script":
-        if self.error_message is not None and self.outcome == "completed":
-            raise ValueError("error_message goes with the outcome 'failed'")
-        return self
+    preferred_stock_voice_ids: list[str] = Field([])
 
 
 class TranslationRequest(Strict):
@@ -196,6 +177,17 @@ class TranslationRequest(Strict):
             raise ValueError("must be later than start_time")
         return end
 
+    @field_validator("simulation")
+    @classmethod
+    def _names_one_job(cls, script: Script, given: ValidationInfo) -> Script:
+        if script.id is not None and len(given.data.get("output_languages", ())) > 1:
+            raise ValueError("id names one job: ask for one output language, or leave it out")
+        return script
+
+    def subject(self, language: str) -> Subject:
+        """What the simulation goes by, for the job of one language."""
+        return Subject(title=self.title, language=language, url=self.video.url)
+
     def kept(self) -> dict[str, Any]:
         """What is stored with each job: the caller's own words, without what became the job's own fields."""
         return self.model_dump(exclude={"output_languages", "simulation"}, exclude_defaults=True)
@@ -212,7 +204,7 @@ class EndpointFields(Strict):
 
     events: list[EventType] | None = Field(None, min_length=1, max_length=100)
     description: str | None = Field(None, max_length=1000)
-    headers: Headers = {}
+    headers: Headers = Field({})
     ordering: Literal["job", "none"] = "job"
     max_in_flight: int | None = Field(None, ge=1, le=1000)
     rate_limit: float | None = Field(None, ge=0.01, le=10_000, allow_inf_nan=False)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from tests.server.simulation.conftest import MakePlanner
 from video_translation_server.model import Plan
 from video_translation_server.simulation.planner import Planner
-from video_translation_server.wire.requests import Script
+from video_translation_server.wire.scripts import Script
 
 
 def plans(planner: Planner, count: int = 2000) -> list[Plan]:
