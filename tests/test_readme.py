@@ -105,7 +105,8 @@ def test_the_embedded_receiver_gets_the_pushes(server: LocalServer, tmp_path: Pa
 def test_curl(server: LocalServer, code: str) -> None:
     answer = json.loads(run(at(server, code)))
     assert "error" not in answer
-    assert "data" in answer or answer["result"] in ("pending", "completed")
+    # The newest job is that of whichever block ran last; one of them is told to fail.
+    assert "data" in answer or answer["result"] in ("pending", "completed", "error")
 
 
 def test_the_demo_prints_what_the_readme_shows() -> None:
