@@ -64,6 +64,7 @@ class AsyncVideoTranslationClient(BaseClient[AsyncHttpClient]):
             ServerUnreachableError: the service gave no answer.
             APIError: the service refused.
             ValueError: this client is registered at another URL.
+            TypeError: the callback cannot be called, or is a coroutine function.
         """
         registrar = self._engine.registrar
         return AsyncRegistration(await asyncio.to_thread(registrar.register, callback, url))

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable, Generator
 from typing import Any
 
+from video_translation_client._dispatcher import check_callback
 from video_translation_client._handle import Job
 from video_translation_client._job_events import EventStream
 from video_translation_client._models import JobSnapshot
@@ -105,7 +106,8 @@ class AsyncJob:
             WaitTimeoutError: the time ran out; the job goes on.
             ClientClosedError: the client was closed meanwhile.
         """
-        return self._job.result(None if await self.wait(timeout) else 0)
+        await self._reach_end(timeout)
+        return self._job.result()
 
     async def exception(self, timeout: float | None = None) -> BaseException | None:
         """Wait for the job's end and return what `result()` would raise, or None.
@@ -116,7 +118,8 @@ class AsyncJob:
         Raises:
             WaitTimeoutError: the time ran out; the job goes on.
         """
-        return self._job.exception(None if await self.wait(timeout) else 0)
+        await self._reach_end(timeout)
+        return self._job.exception()
 
     def events(self, timeout: float | None = None) -> EventStream:
         """Return the job's transitions, for `async for`: each once, in order, up to its end.
@@ -136,8 +139,10 @@ class AsyncJob:
     def add_done_callback(self, callback: Callable[[AsyncJob], object]) -> None:
         """Call `callback(job)` on the running event loop once the job has ended.
 
-        On a job that has ended it is called at once. What it raises is logged.
+        On a job that has ended it is called at once. What it raises is logged. A coroutine function is a
+        TypeError.
         """
+        check_callback(callback)
         loop = asyncio.get_running_loop()
         call = functools.partial(self._call, callback)
 
@@ -153,6 +158,10 @@ class AsyncJob:
     def __await__(self) -> Generator[Any, None, JobSnapshot]:
         """Wait for the job's end, and return its final state or raise its failure."""
         return self._job.__await__()
+
+    async def _reach_end(self, timeout: float | None) -> None:
+        if not await self.wait(timeout):
+            raise self._job._timed_out(timeout)  # noqa: SLF001 - the two are one
 
     def _call(self, callback: Callable[[AsyncJob], object]) -> None:
         try:

@@ -179,6 +179,9 @@ class BaseClient(Generic[HttpT]):
 
         Callbacks run one after the other on one thread of this client; what they raise is logged. Events
         come once `register_webhook()` was called, or a job is followed in another mode.
+
+        Raises:
+            TypeError: it cannot be called, or is a coroutine function, which no event loop would run.
         """
         self._engine.dispatcher.add(callback)
         return callback

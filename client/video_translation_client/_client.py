@@ -59,6 +59,7 @@ class VideoTranslationClient(BaseClient[HttpClient]):
             ServerUnreachableError: the service gave no answer.
             APIError: the service refused.
             ValueError: this client is registered at another URL.
+            TypeError: the callback cannot be called, or is a coroutine function.
         """
         return self._engine.registrar.register(callback, url)
 

@@ -6,10 +6,10 @@ What is due is decided by the inbox; this thread only runs it, logs what it rais
 from __future__ import annotations
 
 import functools
+import inspect
 import logging
 import queue
 import threading
-from collections import defaultdict
 from collections.abc import Callable
 from typing import Final
 
@@ -19,7 +19,6 @@ from video_translation_client._models import Event
 logger = logging.getLogger("video_translation_client")
 
 EventCallback = Callable[[Event], object]
-Unsubscribe = Callable[[], None]
 
 _SECONDS: Final = 1.0
 
@@ -53,8 +52,7 @@ class Dispatcher:
         self._on_done = on_done
         self._lock = threading.Lock()
         self._callbacks: tuple[EventCallback, ...] = ()
-        self._everything: list[Callable[[Event], None]] = []
-        self._by_job: defaultdict[str, list[Callable[[Event], None]]] = defaultdict(list)
+        self._takers: tuple[Callable[[Event], None], ...] = ()
         self._held: list[Callable[[], object]] = []
         self._queue: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
@@ -63,7 +61,12 @@ class Dispatcher:
         self._abandoned = threading.Event()
 
     def add(self, callback: EventCallback) -> None:
-        """Call `callback` for every event published from now on, and for those that no callback has had yet."""
+        """Call `callback` for every event published from now on, and for those that no callback has had yet.
+
+        Raises:
+            TypeError: it cannot be called, or nobody would await what it returns.
+        """
+        check_callback(callback)
         with self._lock:
             self._callbacks = (*self._callbacks, callback)
             held, self._held = self._held, []
@@ -78,27 +81,19 @@ class Dispatcher:
                 rest.remove(callback)
             self._callbacks = tuple(rest)
 
-    def subscribe(self, taker: Callable[[Event], None], job_id: str | None = None) -> Unsubscribe:
+    def subscribe(self, taker: Callable[[Event], None]) -> None:
         """Hand `taker` every event published from now on, in the same order as the callbacks get them.
 
         It is called by the thread that learned of the event, under the inbox's lock: it must only enqueue, and
         must not raise. It does not wait for callbacks.
-
-        Args:
-            taker: gets the events.
-            job_id: only this job's; None means all.
-
-        Returns:
-            What ends the subscription; safe to call again.
         """
         with self._lock:
-            (self._everything if job_id is None else self._by_job[job_id]).append(taker)
-        return functools.partial(self._unsubscribe, taker, job_id)
+            self._takers = (*self._takers, taker)
 
     def publish(self, event: Event) -> None:
         """Queue the event for the callbacks that are there now, and hand it to the subscribers."""
         with self._lock:
-            takers = (*self._everything, *self._by_job.get(event.job.id, ()))
+            takers = self._takers
             if self._callbacks:
                 self._enqueue(functools.partial(self._deliver, self._callbacks, event))
             elif self._on_done is not None:
@@ -154,14 +149,6 @@ class Dispatcher:
         work()
         return True
 
-    def _unsubscribe(self, taker: Callable[[Event], None], job_id: str | None) -> None:
-        with self._lock:
-            takers = self._everything if job_id is None else self._by_job[job_id]
-            if taker in takers:
-                takers.remove(taker)
-            if job_id is not None and not takers:
-                del self._by_job[job_id]
-
     def _enqueue(self, work: Callable[[], object]) -> None:
         """Queue a piece of work; the caller holds the lock."""
         if self._closed:
@@ -198,7 +185,7 @@ class Dispatcher:
                 if self._stopping.wait(wish.seconds):
                     logger.warning("event %s (%s) was not handled before the client closed", event.id, event.type)
                     return False
-            except Exception:
+            except BaseException:  # also sys.exit() and a cancellation: they must not end the thread of all others
                 self._meter.count("callback_errors")
                 logger.exception("the callback %r raised on event %s (%s)", callback, event.id, event.type)
                 return True
@@ -208,6 +195,21 @@ class Dispatcher:
     def _run(self, work: Callable[[], object]) -> None:
         try:
             work()
-        except Exception:
+        except BaseException:  # as above
             self._meter.count("callback_errors")
             logger.exception("deferred work %r raised", work)
+
+
+def check_callback(callback: Callable[..., object]) -> None:
+    """Refuse what could not do its work when it is called back.
+
+    Raises:
+        TypeError: it cannot be called, or is a coroutine function: nobody would await what it returns.
+    """
+    if not callable(callback):
+        raise TypeError(f"a callback is a function, not {callback!r}; a URL to register goes into url=")
+    if inspect.iscoroutinefunction(callback) or inspect.iscoroutinefunction(type(callback).__call__):
+        raise TypeError(
+            f"{callback!r} is a coroutine function, which nobody would await: pass a plain function, which may hand on "
+            "with asyncio.run_coroutine_threadsafe(), or iterate with `async for event in job.events()`"
+        )

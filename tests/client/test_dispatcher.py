@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import asyncio
+import functools
+import sys
 import threading
-from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -13,6 +16,10 @@ from video_translation_client._metrics import Meter
 
 def event(number: int) -> Event:
     return Event(f"evt_{number}", "x", None, JobSnapshot("vt_1", "running", "pending", sequence=number), {})
+
+
+def _raise(error: BaseException) -> None:
+    raise error
 
 
 @pytest.fixture
@@ -50,6 +57,40 @@ def test_what_a_callback_raises_is_logged_and_the_rest_goes_on(
     assert caplog.text.count("Traceback") == 3
     assert "on purpose" in caplog.text
     assert meter.snapshot().callback_errors == 3
+
+
+@pytest.mark.parametrize("end", [functools.partial(sys.exit, 3), functools.partial(_raise, asyncio.CancelledError())])
+def test_a_callback_that_would_end_its_thread_does_not(
+    dispatcher: Dispatcher, meter: Meter, recorder: Recorder, end: Any
+) -> None:
+    dispatcher.add(lambda _: end())
+    dispatcher.add(recorder)
+    dispatcher.publish(event(1))
+    dispatcher.defer(end)
+    dispatcher.publish(event(2))
+    dispatcher.stop(5)
+    assert recorder.sequences("vt_1") == [1, 2]
+    assert meter.snapshot().callback_errors == 3
+
+
+async def _coroutine(_: Event) -> None:
+    """What nobody would await."""
+
+
+class _AsyncCallable:
+    async def __call__(self, _: Event) -> None:
+        """As above."""
+
+
+@pytest.mark.parametrize("callback", [_coroutine, functools.partial(_coroutine), _AsyncCallable()])
+def test_a_coroutine_function_is_refused_because_nobody_would_await_it(dispatcher: Dispatcher, callback: Any) -> None:
+    with pytest.raises(TypeError, match="run_coroutine_threadsafe"):
+        dispatcher.add(callback)
+
+
+def test_a_url_in_the_place_of_the_callback_is_refused_with_the_right_place(dispatcher: Dispatcher) -> None:
+    with pytest.raises(TypeError, match="url="):
+        dispatcher.add("http://localhost:9000/hook")  # type: ignore[arg-type]
 
 
 def test_a_callback_gets_what_is_published_while_it_is_there(dispatcher: Dispatcher, recorder: Recorder) -> None:
@@ -115,29 +156,16 @@ def test_subscribers_get_the_same_order_and_do_not_wait_for_callbacks(
     dispatcher: Dispatcher, recorder: Recorder
 ) -> None:
     let_go = threading.Event()
-    everything: list[str] = []
-    one_job: list[str] = []
+    taken: list[str] = []
     dispatcher.add(lambda _: let_go.wait(10))
     dispatcher.add(recorder)
-    ends = dispatcher.subscribe(lambda item: everything.append(item.id))
-    dispatcher.subscribe(lambda item: one_job.append(item.id), "vt_2")
-    dispatcher.publish(event(1))
-    dispatcher.publish(replace(event(2), job=JobSnapshot("vt_2", "running", "pending", sequence=1)))
-    assert (everything, one_job, recorder.events) == (["evt_1", "evt_2"], ["evt_2"], [])
-    ends()
-    ends()
-    dispatcher.publish(event(3))
-    assert everything == ["evt_1", "evt_2"]
+    dispatcher.subscribe(lambda item: taken.append(item.id))
+    for number in (1, 2):
+        dispatcher.publish(event(number))
+    assert (taken, recorder.events) == (["evt_1", "evt_2"], [])
     let_go.set()
     dispatcher.stop(5)
-    assert [item.id for item in recorder.events] == ["evt_1", "evt_2", "evt_3"]
-
-
-def test_a_subscription_to_one_job_leaves_nothing_behind(dispatcher: Dispatcher) -> None:
-    ends = [dispatcher.subscribe(lambda _: None, "vt_1") for _ in range(2)]
-    for end in [*ends, *ends]:
-        end()
-    assert not dispatcher._by_job
+    assert [item.id for item in recorder.events] == taken
 
 
 def test_with_an_inbox_events_and_what_follows_them_wait_for_the_first_callback(

@@ -105,8 +105,9 @@ async def test_the_async_twins_wait_the_same_way(registry: JobRegistry) -> None:
     assert [job async for job in as_completed([two, AsyncJob(two._job)])] == [two]
     threading.Timer(0.01, end, [registry, one]).start()
     assert (await one.result(10)).status == "completed"
-    with pytest.raises(WaitTimeoutError, match="vt_2"):
-        await three.result(0.01)
+    for late in (three.result, three.exception):
+        with pytest.raises(WaitTimeoutError, match=r"vt_2 has not ended after 0\.01 s"):
+            await late(0.01)
     with pytest.raises(WaitTimeoutError, match="1 of 3"):
         assert len([job async for job in as_completed(jobs, 0.05)]) == 2
     end(registry, three, "failed")
@@ -117,6 +118,15 @@ async def test_the_async_twins_wait_the_same_way(registry: JobRegistry) -> None:
     three.add_done_callback(called.append)
     assert called == [three]
     assert three._job._notices == ()
+
+
+async def test_a_done_callback_that_nobody_would_await_is_refused(registry: JobRegistry) -> None:
+    async def done(_: object) -> None:
+        """What nobody would await."""
+
+    for job in (make(registry, 1)[0], AsyncJob(make(registry, 1)[0])):
+        with pytest.raises(TypeError, match="coroutine function"):
+            job.add_done_callback(done)
 
 
 async def test_async_done_callbacks_run_on_the_loop(registry: JobRegistry, caplog: pytest.LogCaptureFixture) -> None:
