@@ -24,7 +24,7 @@ from video_translation_server.retry import RetryPolicy
 from video_translation_server.settings import Settings
 from video_translation_server.signing import new_secret
 from video_translation_server.simulation.mover import Mover
-from video_translation_server.simulation.planner import Planner
+from video_translation_server.simulation.planner import Odds, Planner
 from video_translation_server.simulation.scenario import load
 from video_translation_server.store import Retention, Store, open_store
 from video_translation_server.transitions import record
@@ -102,13 +102,19 @@ def _planner(settings: Settings) -> Planner:
     return Planner(
         seconds=settings.translation_time,
         pending_share=settings.pending_share,
-        error_rate=settings.error_rate,
+        odds=Odds(
+            error=settings.error_rate,
+            stall=settings.stall_rate,
+            stall_timeout=settings.stall_timeout,
+            retries=settings.error_retries,
+        ),
         seed=settings.seed,
         scenario=None if settings.scenario is None else load(settings.scenario),
         defaults=Script(
             progression=settings.progression,
             polls=settings.polls,
             error_message=settings.error_message,
+            progress_steps=settings.progress_steps,
             url_delay_seconds=settings.url_delay,
         ),
     )

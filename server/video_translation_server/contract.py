@@ -18,7 +18,7 @@ from video_translation_server import lifecycle, logs
 from video_translation_server.api import Context, Polls, Tail, Waiters, create_api
 from video_translation_server.clock import ManualClock
 from video_translation_server.model import DEFAULT_WORKSPACE
-from video_translation_server.simulation.planner import Planner
+from video_translation_server.simulation.planner import Odds, Planner
 from video_translation_server.store import EventFilter, Store, open_store
 from video_translation_server.wire.responses import EventBody
 
@@ -75,7 +75,7 @@ async def _generate() -> dict[str, bytes]:
             store=store,
             clock=clock,
             ids=ids,
-            planner=Planner(seconds=(10, 10), pending_share=0.1, error_rate=0, seed=1),
+            planner=Planner(seconds=(10, 10), pending_share=0.1, odds=Odds(error=0), seed=1),
             check_target=lambda _: None,
             new_secret=lambda: SECRET,
             is_ready=lambda: True,

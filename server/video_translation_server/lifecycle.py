@@ -15,7 +15,7 @@ from video_translation_server.wire.events import PROGRESS, transition_event
 
 TRANSITIONS = {
     JobStatus.PENDING: frozenset({JobStatus.RUNNING, JobStatus.FAILED}),
-    JobStatus.RUNNING: frozenset({JobStatus.COMPLETED, JobStatus.FAILED}),
+    JobStatus.RUNNING: frozenset({JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.PENDING}),
     JobStatus.COMPLETED: frozenset[JobStatus](),
     JobStatus.FAILED: frozenset[JobStatus](),
 }
@@ -97,7 +97,7 @@ def _due(plan: Plan, at: float) -> float | None:
 
 
 def advance(job: Job, *, event_id: str, now: float, media_url: str) -> Change:
-    """The next move of the job's own plan: to `running`, to `completed` or `failed`, then to its URL.
+    """The next move of the job's own plan: to `running`, its progress, back to `pending`, its end, then its URL.
 
     Args:
         job: A job whose plan has a next move.
@@ -109,13 +109,32 @@ def advance(job: Job, *, event_id: str, now: float, media_url: str) -> Change:
         ConflictError: The job has ended, and nothing is planned for it.
     """
     if job.status is JobStatus.PENDING:
-        due_at = _due(job.plan, now + job.plan.running_seconds)
-        return move(job, JobStatus.RUNNING, event_id=event_id, now=now, due_at=due_at)
+        started = msgspec.structs.replace(job, runs=job.runs + 1)
+        return move(started, JobStatus.RUNNING, event_id=event_id, now=now, due_at=_next_step(started, now))
     if job.status is JobStatus.COMPLETED and job.plan.url_delay and job.video_url is None:
         return _updated(job, event_id=event_id, now=now, due_at=None, video_url=_video_url(job, media_url))
+    if job.status is JobStatus.RUNNING and not job.is_stuck and job.step + 1 < job.plan.steps:
+        stepped = msgspec.structs.replace(job, progress=round(100 * (job.step + 1) / job.plan.steps))
+        return _updated(stepped, event_id=event_id, now=now, due_at=_next_step(stepped, now))
+    if 0 < job.runs <= job.plan.retries:
+        due_at = _due(job.plan, now + job.plan.pending_seconds)
+        return move(job, JobStatus.PENDING, event_id=event_id, now=now, due_at=due_at, progress=0)
     if job.plan.failure_message is not None:
         return fail(job, job.plan.failure_message, event_id=event_id, now=now)
     return _completed(job, event_id=event_id, now=now, media_url=media_url)
+
+
+def _next_step(job: Job, now: float) -> float | None:
+    """When a running job's next step is over; for one that has stalled, when it is given up."""
+    return _due(job.plan, now + (job.plan.stall_timeout if job.is_stuck else job.plan.running_seconds / job.plan.steps))
+
+
+def as_of(job: Job, now: float) -> Job:
+    """The job as a reader sees it: where time moves it, with the progress that its run has made between two moves."""
+    if job.status is not JobStatus.RUNNING or job.due_at is None or job.is_stuck or job.due_at <= job.updated_at:
+        return job
+    share = min(max((now - job.updated_at) / (job.due_at - job.updated_at), 0), 1)
+    return msgspec.structs.replace(job, progress=min(int(job.progress + share * 100 / job.plan.steps), 99))
 
 
 def _completed(job: Job, *, event_id: str, now: float, media_url: str) -> Change:
@@ -151,7 +170,7 @@ def complete(job: Job, *, ids: Ids, now: float, media_url: str) -> list[Change]:
     """
     changes = []
     if job.status is JobStatus.PENDING:
-        changes.append(move(job, JobStatus.RUNNING, event_id=ids("evt"), now=now))
+        changes.append(move(job, JobStatus.RUNNING, event_id=ids("evt"), now=now, runs=job.runs + 1))
         job = changes[-1].job
     return [*changes, _completed(job, event_id=ids("evt"), now=now, media_url=media_url)]
 
@@ -188,6 +207,7 @@ def reset(job: Job, *, event_id: str, now: float) -> Change:
         video_url=None,
         failure_message=None,
         cancelled_at=None,
+        runs=0,
     )
 
 

@@ -72,6 +72,9 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         is_manual: Time does not move it: it waits to be polled or told to.
         polls: Every so many polls it makes a move.
         url_delay: How long it is completed before it has a URL.
+        steps: In how many equal parts a run is told of, as progress.
+        retries: So many runs end badly and lead back to the queue before the one that decides.
+        stalled_runs: The runs (1, 2, ...) that stop half-way and are given up after `stall_timeout` seconds.
     """
 
     pending_seconds: float
@@ -80,6 +83,17 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     is_manual: bool = False
     polls: int | None = None
     url_delay: float = 0
+    steps: int = 1
+    retries: int = 0
+    stalled_runs: tuple[int, ...] = ()
+    stall_timeout: float = 0
+
+    def run_seconds(self, run: int, *, step: int = 0) -> float:
+        """How long a run lasts, from the `step`-th step of its progress on."""
+        part = self.running_seconds / self.steps
+        if run in self.stalled_runs:
+            return (self.steps // 2 - step) * part + self.stall_timeout
+        return (self.steps - step) * part
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,6 +104,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         version: Grows with every write; a writer that saw an older one loses (optimistic locking).
         request: The caller's other fields, as they were accepted.
         due_at: When the simulation moves the job next; None when nothing is planned.
+        runs: How often it has begun to run; more than once where a run ended badly.
     """
 
     id: str
@@ -107,15 +122,31 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     video_url: str | None = None
     failure_message: str | None = None
     cancelled_at: float | None = None
+    runs: int = 0
+
+    @property
+    def step(self) -> int:
+        """How many steps of its progress the present run has made."""
+        return round(self.progress * self.plan.steps / 100)
+
+    @property
+    def is_stuck(self) -> bool:
+        """True where the present run has come as far as it will, and is not over."""
+        return self.runs in self.plan.stalled_runs and self.step >= self.plan.steps // 2
 
     @property
     def ends_at(self) -> float | None:
         """When its plan will have ended, as far as is known now; None when nothing is planned."""
         if self.due_at is None or self.status.is_terminal:
             return None
-        if self.status is JobStatus.RUNNING:
-            return self.due_at
-        return self.due_at + self.plan.running_seconds
+        plan, run = self.plan, self.runs
+        ends_at = self.due_at
+        if self.status is JobStatus.PENDING:
+            run += 1
+            ends_at += plan.run_seconds(run)
+        elif not self.is_stuck:
+            ends_at += plan.run_seconds(run, step=self.step + 1)
+        return ends_at + sum(plan.pending_seconds + plan.run_seconds(one) for one in range(run + 1, plan.retries + 2))
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):

@@ -67,9 +67,20 @@ class Settings(BaseModel):
         (10.0, 10.0), description="Seconds that a job takes from creation to its end: 10, or a range as 5-15."
     )
     pending_share: Share = Field(0.1, description="Share of that time which a job waits before it runs.")
-    error_rate: Share = Field(0.1, description="Probability that a job fails.")
-    error_message: str = Field(
-        "The simulated translation failed", min_length=1, max_length=1000, description="What a failed job says."
+    error_rate: Share = Field(0.1, description="Probability that a run of a job ends in an error.")
+    error_message: str | None = Field(
+        None, min_length=1, max_length=1000, description="What a failed job says: a text, or a preset as no_audio."
+    )
+    error_retries: int = Field(
+        0,
+        ge=0,
+        le=100,
+        description="How often a job whose run ended in an error goes back to the queue before it fails.",
+    )
+    stall_rate: Share = Field(0, description="Probability that a run stalls half-way.")
+    stall_timeout: Seconds = Field(60, description="Seconds after which a run that stalls counts as an error.")
+    progress_steps: int = Field(
+        1, ge=1, le=100, description="In how many parts a run tells its progress; 4: events at 25, 50 and 75 %."
     )
     progression: Literal["time", "immediate", "manual"] = Field(
         "time", description="What moves a job: time, its creation at once, or polls and calls only."

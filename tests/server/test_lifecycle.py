@@ -15,6 +15,7 @@ LEGAL = {
     (JobStatus.PENDING, JobStatus.FAILED),
     (JobStatus.RUNNING, JobStatus.COMPLETED),
     (JobStatus.RUNNING, JobStatus.FAILED),
+    (JobStatus.RUNNING, JobStatus.PENDING),
 }
 """docs/state_machines.md, written down a second time."""
 
@@ -188,6 +189,80 @@ def test_a_job_is_reset_from_everywhere_and_its_sequence_goes_on(status: JobStat
     assert (change.job.due_at, change.job.progress) == (NOW + 1 + 2, 0)
     assert (change.job.video_url, change.job.failure_message, change.job.cancelled_at) == (None, None, None)
     assert change.event.type == "video_translate.pending"
+
+
+def run_to_its_end(plan: Plan) -> list[Change]:
+    """Every change of a job that is moved when its next move is due."""
+    changes = [lifecycle.create(
+        job_id="job_1", workspace_id="ws_1", output_language="Spanish", request={}, plan=plan, event_id="evt_1", now=NOW
+    )]  # fmt: skip
+    while (due_at := changes[-1].job.due_at) is not None:
+        changes.append(lifecycle.advance(changes[-1].job, event_id="evt", now=due_at, media_url="http://h"))
+    return changes
+
+
+def seen(changes: list[Change]) -> list[tuple[str, int, int, float]]:
+    """Type, sequence, progress and seconds since the creation."""
+    return [
+        (
+            one.event.type.removeprefix("video_translate."),
+            one.job.sequence,
+            one.job.progress,
+            one.event.created_at - NOW,
+        )
+        for one in changes
+    ]
+
+
+def test_a_run_tells_its_progress_in_equal_parts() -> None:
+    changes = run_to_its_end(Plan(pending_seconds=1, running_seconds=9, steps=3))
+    assert seen(changes) == [
+        ("pending", 1, 0, 0),
+        ("running", 2, 0, 1),
+        ("progress", 2, 33, 4),
+        ("progress", 2, 67, 7),
+        ("success", 3, 100, 10),
+    ]
+    assert {change.job.ends_at for change in changes[:-1]} == {NOW + 10}
+
+
+def test_a_run_that_ends_badly_leads_back_to_the_queue_and_the_sequence_grows() -> None:
+    changes = run_to_its_end(Plan(pending_seconds=1, running_seconds=9, retries=2, failure_message="no"))
+    assert seen(changes) == [
+        ("pending", 1, 0, 0),
+        ("running", 2, 0, 1),
+        ("pending", 3, 0, 10),
+        ("running", 4, 0, 11),
+        ("pending", 5, 0, 20),
+        ("running", 6, 0, 21),
+        ("fail", 7, 0, 30),
+    ]
+    assert {change.job.ends_at for change in changes[:-1]} == {NOW + 30}
+    assert changes[4].job.failure_message is None
+
+
+def test_a_run_that_stalls_is_given_up_after_the_time_out() -> None:
+    plan = Plan(pending_seconds=0, running_seconds=8, steps=4, retries=1, stalled_runs=(1,), stall_timeout=60)
+    changes = run_to_its_end(plan)
+    assert seen(changes)[:5] == [
+        ("pending", 1, 0, 0),
+        ("running", 2, 0, 0),
+        ("progress", 2, 25, 2),
+        ("progress", 2, 50, 4),
+        ("pending", 3, 0, 64),
+    ]
+    assert seen(changes)[-1] == ("success", 5, 100, 72)
+    assert {change.job.ends_at for change in changes[:-1]} == {NOW + 72}
+    stuck = changes[3].job
+    assert lifecycle.as_of(stuck, NOW + 50) == stuck
+
+
+def test_a_reader_sees_the_progress_between_two_moves() -> None:
+    changes = run_to_its_end(Plan(pending_seconds=1, running_seconds=10, steps=2))
+    pending, running, half, done = (change.job for change in changes)
+    assert [lifecycle.as_of(running, NOW + second).progress for second in (0, 1, 2, 5, 6, 99)] == [0, 0, 10, 40, 50, 50]
+    assert [lifecycle.as_of(half, NOW + second).progress for second in (6, 10, 11, 99)] == [50, 90, 99, 99]
+    assert (lifecycle.as_of(pending, NOW + 9), lifecycle.as_of(done, NOW + 99)) == (pending, done)
 
 
 def test_a_job_that_can_be_created_can_also_end() -> None:

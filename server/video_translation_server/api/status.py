@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
+from video_translation_server import lifecycle
 from video_translation_server.api.answers import plain
 from video_translation_server.api.auth import Workspace
 from video_translation_server.api.context import Surroundings
@@ -30,4 +31,5 @@ async def get(
             raise NotFoundError("there is no job yet; create one with POST /v3/video-translations")
         video_translation_id = newest.id
     job = await patient.job(video_translation_id)
-    return plain(status_answer(job), headers=when_to_ask([job], context.clock.now()) | patient.headers)
+    now = context.clock.now()
+    return plain(status_answer(lifecycle.as_of(job, now)), headers=when_to_ask([job], now) | patient.headers)

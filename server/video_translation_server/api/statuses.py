@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
+from video_translation_server import lifecycle
 from video_translation_server.api.answers import page
 from video_translation_server.api.auth import Workspace
 from video_translation_server.api.context import Surroundings
@@ -33,10 +34,11 @@ async def list_(
     if not wanted and not batches:
         raise InvalidError("name the jobs: video_translation_ids=ID,ID,...", param="video_translation_ids")
     found = await context.store.jobs_of(workspace, wanted)
-    jobs = {name: await context.polls.seen(job) for name, job in found.items()}
+    now = context.clock.now()
+    jobs = {name: lifecycle.as_of(await context.polls.seen(job), now) for name, job in found.items()}
     items = [bulk_status(jobs[name]) if name in jobs else unknown_status(video_id=name) for name in wanted]
     items += [unknown_status(batch_id=name) for name in batches]
-    return page(items, None, headers=when_to_ask(jobs.values(), context.clock.now()))
+    return page(items, None, headers=when_to_ask(jobs.values(), now))
 
 
 def _each_once(param: str, text: str | None) -> list[str]:

@@ -112,7 +112,8 @@ async def list_(
 ) -> Response:
     """The workspace's jobs, newest first."""
     jobs, place = await context.store.jobs(workspace, limit=limit, token=decode_token("jobs", token), wanted=wanted)
-    return page([job_resource(job) for job in jobs], encode_token("jobs", place))
+    now = context.clock.now()
+    return page([job_resource(lifecycle.as_of(job, now)) for job in jobs], encode_token("jobs", place))
 
 
 @router.get("/languages", response_model=Answer[Languages])
@@ -125,7 +126,8 @@ async def languages(_: Workspace) -> Response:
 async def get(video_translation_id: str, context: Surroundings, patient: Patient) -> Response:
     """One job; with `wait`, once it has moved on."""
     job = await patient.job(video_translation_id)
-    return answer(job_resource(job), when_to_ask([job], context.clock.now()) | patient.headers)
+    now = context.clock.now()
+    return answer(job_resource(lifecycle.as_of(job, now)), when_to_ask([job], now) | patient.headers)
 
 
 @router.patch("/{video_translation_id}", response_model=Answer[Translation])

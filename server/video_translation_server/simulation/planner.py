@@ -4,12 +4,39 @@ The plan is stored with the job, so a restart changes nothing.
 """
 
 import random
+from dataclasses import dataclass
 
 from video_translation_server.model import Plan, Subject
 from video_translation_server.simulation.scenario import Scenario
-from video_translation_server.wire.scripts import Script, failure_text
+from video_translation_server.wire.scripts import FAILURES, Script, failure_text
 
 FAILURE_MESSAGE = "The simulated translation failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Odds:
+    """How often runs go wrong, and what follows.
+
+    Attributes:
+        error: Probability that a run ends in an error.
+        stall: Probability that a run stalls.
+        stall_timeout: Seconds after which a run that stalls is given up.
+        retries: How often a job goes back to the queue before it fails.
+    """
+
+    error: float
+    stall: float = 0
+    stall_timeout: float = 60
+    retries: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Course:
+    """How a job's runs end: so many retries, which of its runs stall, and whether the last one fails."""
+
+    retries: int
+    stalled: tuple[int, ...]
+    fails: bool
 
 
 class Planner:
@@ -20,7 +47,7 @@ class Planner:
         *,
         seconds: tuple[float, float],
         pending_share: float,
-        error_rate: float,
+        odds: Odds,
         seed: int | None,
         scenario: Scenario | None = None,
         defaults: Script | None = None,
@@ -31,7 +58,7 @@ class Planner:
         """
         self._seconds = seconds
         self._pending_share = pending_share
-        self._error_rate = error_rate
+        self._odds = odds
         self._random = random.Random(seed)  # noqa: S311  (a simulation, and reproducible on purpose)
         self._scenario = scenario or Scenario()
         self._defaults = defaults or Script()
@@ -42,18 +69,56 @@ class Planner:
         self._number += 1
         scenario = self._scenario.script(subject or Subject(), self._number)
         script = script.over(scenario.over(self._defaults))
-        # Both are always drawn, so that a script for one job leaves the others' fates as they were.
-        drawn, chance = self._random.uniform(*self._seconds), self._random.random()
+        # Everything is always drawn, so that a script for one job leaves the others' fates as they were.
+        drawn, course = self._random.uniform(*self._seconds), _scripted(script, self._draw_course(), self._odds.retries)
         seconds = drawn if script.duration_seconds is None else script.duration_seconds
         if script.progression == "immediate":
             seconds = 0
-        fails = chance < self._error_rate if script.outcome is None else script.outcome == "failed"
         pending = seconds * self._pending_share
+        by_time = script.progression in (None, "time")
         return Plan(
             pending_seconds=pending,
             running_seconds=seconds - pending,
-            failure_message=failure_text(script.error_message or FAILURE_MESSAGE) if fails else None,
+            failure_message=_failure(script, course),
             is_manual=script.progression == "manual",
             polls=script.polls if script.progression == "manual" else None,
             url_delay=script.url_delay_seconds or 0,
+            steps=(script.progress_steps or 1) if by_time else 1,
+            retries=course.retries,
+            stalled_runs=course.stalled if by_time else (),
+            stall_timeout=self._odds.stall_timeout if course.stalled and by_time else 0,
         )
+
+    def _draw_course(self) -> _Course:
+        """What chance says; as many numbers are drawn for each job."""
+        odds, runs = self._odds, range(1, self._odds.retries + 2)
+        errors = [self._random.random() < odds.error for _ in runs]
+        stalls = [self._random.random() < odds.stall for _ in runs] if odds.stall else [False] * len(runs)
+        bad = next((count for count, ends in enumerate(zip(errors, stalls, strict=True)) if not any(ends)), len(runs))
+        stalled = tuple(run for run in runs if run <= bad and stalls[run - 1])
+        return _Course(retries=min(bad, odds.retries), stalled=stalled, fails=bad == len(runs))
+
+
+def _scripted(script: Script, drawn: _Course, limit: int) -> _Course:
+    """What the script makes of the course that chance has drawn."""
+    retries, stalled, fails = drawn.retries, drawn.stalled, drawn.fails
+    if script.stalls is not None:
+        stalled = tuple(range(1, script.stalls + 1))
+        fails = fails or script.stalls > limit
+        retries = min(max(retries, script.stalls), limit)
+    if script.outcome is not None:
+        fails = script.outcome == "failed"
+        retries = limit if fails else max(retries, script.stalls or 0)
+    if script.retries is not None:
+        retries = script.retries
+        fails = fails or (script.outcome is None and (script.stalls or 0) > retries)
+    last = retries + 1 if fails else retries
+    return _Course(retries=retries, stalled=tuple(run for run in stalled if run <= last), fails=fails)
+
+
+def _failure(script: Script, course: _Course) -> str | None:
+    if not course.fails:
+        return None
+    if course.retries + 1 in course.stalled and script.error_message is None:
+        return FAILURES["timeout"]
+    return failure_text(script.error_message or FAILURE_MESSAGE)

@@ -50,6 +50,9 @@ class Script(Strict):
         None, description="By time, all at once at the creation, or only when polled or told to."
     )
     polls: int | None = Field(None, ge=1, le=1_000_000, description="Manual only: every so many polls, one move.")
+    retries: int | None = Field(None, ge=0, le=100, description="So many runs end in an error before the last one.")
+    stalls: int | None = Field(None, ge=0, le=100, description="So many runs, the first ones, stall half-way.")
+    progress_steps: int | None = Field(None, ge=1, le=100, description="In how many parts a run tells its progress.")
     url_delay_seconds: float | None = Field(
         None, ge=0, le=365 * 86400, allow_inf_nan=False, description="So long a completed job has no URL yet."
     )
@@ -58,6 +61,8 @@ class Script(Strict):
     def _fits_together(self) -> "Script":
         if self.error_message is not None and self.outcome == "completed":
             raise ValueError("error_message goes with the outcome 'failed'")
+        if self.stalls and self.progression not in (None, "time"):
+            raise ValueError("stalls goes with the progression 'time'")
         if self.id in TAKEN:
             raise ValueError(f"id {self.id!r} is the name of another page of the API; choose another one")
         if self.polls is not None and self.progression != "manual":

@@ -73,6 +73,22 @@ async def test_a_completed_job_may_have_no_url_for_a_while(rig: Rig) -> None:
     assert rig.sender.posts[-1].event["event_type"] == "video_translate.progress"
 
 
+async def test_a_job_whose_run_fails_goes_back_and_every_move_is_pushed(rig: Rig) -> None:
+    await rig.register()
+    await rig.register(f"{HOOK}/progress", events=["video_translate.progress"])
+    script = {"outcome": "completed", "duration_seconds": 10, "retries": 1, "progress_steps": 2}
+    [job_id] = await rig.translate(simulation=script)
+    assert (await rig.job(job_id))["estimated_completion_at"] == rig.clock.now() + 20
+    for step in (1, 4.5):
+        await rig.advance(step)
+    assert (await rig.job(job_id))["progress"] == 50
+    for step in (2.25, 2.25, 1, 4.5, 4.5):
+        await rig.advance(step)
+    assert await statuses(rig, job_id) == ["pending", "running", "progress"] * 2 + ["success"]
+    assert rig.sender.sequences(job_id) == [1, 2, 3, 4, 5]
+    assert rig.sender.sequences(job_id, f"{HOOK}/progress") == [2, 4]
+
+
 async def test_an_error_message_may_be_a_preset(rig: Rig) -> None:
     script = {"progression": "immediate", "outcome": "failed"}
     [named] = await rig.translate(simulation=script | {"error_message": "no_audio"})

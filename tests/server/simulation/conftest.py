@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from video_translation_server.simulation.planner import Planner
+from video_translation_server.simulation.planner import Odds, Planner
 
 MakePlanner = Callable[..., Planner]
 
@@ -14,6 +14,8 @@ MakePlanner = Callable[..., Planner]
 def make_planner() -> MakePlanner:
     def make(**settings: Any) -> Planner:
         defaults: dict[str, Any] = {"seconds": (10, 10), "pending_share": 0.1, "error_rate": 0.1, "seed": 7}
-        return Planner(**(defaults | settings))
+        given = defaults | settings
+        odds = Odds(**({"error": given.pop("error_rate")} | given.pop("odds", {})))
+        return Planner(odds=odds, **given)
 
     return make

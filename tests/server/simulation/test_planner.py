@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from tests.server.simulation.conftest import MakePlanner
 from video_translation_server.model import Plan
-from video_translation_server.simulation.planner import Planner
+from video_translation_server.simulation.planner import Odds, Planner
 from video_translation_server.wire.scripts import Script
 
 
@@ -69,10 +69,52 @@ def test_one_jobs_script_leaves_the_others_fates_alone(make_planner: MakePlanner
     assert (found[0], found[2]) == (expected[0], expected[2])
 
 
+def test_a_job_fails_only_when_its_retries_are_used_up(make_planner: MakePlanner) -> None:
+    drawn = plans(make_planner(error_rate=0.5, odds={"retries": 2}), 4000)
+    share = {
+        name: sum(plan.failure_message is not None for plan in drawn if plan.retries == name) / len(drawn)
+        for name in (0, 1, 2)
+    }
+    assert (share[0], share[1]) == (0, 0)
+    assert share[2] == pytest.approx(0.125, abs=0.02)
+    retried = [sum(plan.retries == count for plan in drawn) / len(drawn) for count in (0, 1, 2)]
+    assert retried == pytest.approx([0.5, 0.25, 0.25], abs=0.03)
+
+
+def test_stalls_are_as_frequent_as_asked_for_and_count_as_errors(make_planner: MakePlanner) -> None:
+    drawn = plans(make_planner(error_rate=0, odds={"stall": 0.25, "stall_timeout": 9}))
+    stalled = [plan for plan in drawn if plan.stalled_runs]
+    assert len(stalled) / len(drawn) == pytest.approx(0.25, abs=0.03)
+    assert {(plan.stalled_runs, plan.stall_timeout, plan.retries) for plan in stalled} == {((1,), 9, 0)}
+    assert {plan.failure_message for plan in stalled} == {"The translation took too long and was given up"}
+
+
+@pytest.mark.parametrize(
+    ("script", "retries", "stalled", "fails"),
+    [
+        (Script(outcome="failed"), 2, (), True),
+        (Script(outcome="completed"), 0, (), False),
+        (Script(outcome="completed", retries=5), 5, (), False),
+        (Script(outcome="failed", retries=0), 0, (), True),
+        (Script(stalls=1), 1, (1,), False),
+        (Script(stalls=3), 2, (1, 2, 3), True),
+        (Script(stalls=9), 2, (1, 2, 3), True),
+        (Script(stalls=9, outcome="completed"), 9, tuple(range(1, 10)), False),
+        (Script(stalls=1, retries=0), 0, (1,), True),
+        (Script(stalls=1, outcome="failed"), 2, (1,), True),
+    ],
+)
+def test_a_script_says_how_the_runs_end(
+    make_planner: MakePlanner, script: Script, retries: int, stalled: tuple[int, ...], fails: bool
+) -> None:
+    plan = make_planner(error_rate=0, odds={"retries": 2}).plan(script)
+    assert (plan.retries, plan.stalled_runs, plan.failure_message is not None) == (retries, stalled, fails)
+
+
 @given(st.floats(0, 1e6), st.floats(0, 1e6), st.floats(0, 1), st.integers())
 def test_the_parts_always_make_the_whole(one: float, other: float, share: float, seed: int) -> None:
     low, high = sorted((one, other))
-    plan = Planner(seconds=(low, high), pending_share=share, error_rate=0, seed=seed).plan(Script())
+    plan = Planner(seconds=(low, high), pending_share=share, odds=Odds(error=0), seed=seed).plan(Script())
     assert plan.pending_seconds >= 0
     assert plan.running_seconds >= 0
     assert low - 1e-6 <= total(plan) <= high + 1e-6

@@ -1,5 +1,6 @@
 """Reading jobs: pages, the newest, and which move is due next."""
 
+import msgspec
 import pytest
 
 from tests.server.store.builders import (
@@ -10,7 +11,7 @@ from tests.server.store.builders import (
     created,
     life,
 )
-from video_translation_server.model import JobStatus
+from video_translation_server.model import JobStatus, Plan
 from video_translation_server.store import JobFilter, Store
 
 
@@ -90,6 +91,18 @@ async def test_many_jobs_are_read_at_once_and_only_the_workspaces_own(store: Sto
         "job_other": await store.job(OTHER_WORKSPACE, "job_other")
     }
     assert await store.jobs_of(WORKSPACE, []) == {}
+
+
+async def test_how_often_a_job_has_run_is_kept(store: Store) -> None:
+    plan = Plan(pending_seconds=0, running_seconds=0, retries=1)
+    first = created()
+    changes = [msgspec.structs.replace(first, job=msgspec.structs.replace(first.job, plan=plan))]
+    while not changes[-1].job.status.is_terminal:
+        changes.append(advanced(changes[-1].job))
+    for change in changes:
+        await store.record([change])
+        assert await store.job(WORKSPACE, "job_1") == change.job
+    assert [change.job.runs for change in changes] == [0, 1, 1, 2, 2]
 
 
 # Due moves

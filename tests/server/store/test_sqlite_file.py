@@ -11,9 +11,9 @@ from pathlib import Path
 import apsw
 import pytest
 
-from tests.server.store.builders import NOW, WORKSPACE, claim_one, created, endpoint, read_log
+from tests.server.store.builders import NOW, WORKSPACE, advanced, claim_one, created, endpoint, read_log
 from video_translation_server.errors import NotFoundError, StoreError
-from video_translation_server.model import Kept, Key
+from video_translation_server.model import JobStatus, Kept, Key, Plan
 from video_translation_server.store import open_store
 from video_translation_server.store.sqlite import SqliteStore
 from video_translation_server.store.sqlite.database import APPLICATION_ID, migrations
@@ -164,6 +164,27 @@ async def test_a_file_of_the_first_version_gets_ids_for_keys_and_keeps_the_rest(
     key = Key(id="key_1", workspace_id="ws_team", label=None, created_at=NOW)
     await store.create_key(key, b"digest")
     assert await store.key_of(b"digest") == key
+    await store.close()
+
+
+async def test_a_job_from_before_runs_were_counted_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    before = next(number for number, step in enumerate(migrations()) if "COLUMN runs" in step)
+    foreign(path, f"PRAGMA application_id = {APPLICATION_ID}")
+    for step in migrations()[:before]:
+        foreign(path, step)
+    foreign(path, f"PRAGMA user_version = {before}")
+    foreign(
+        path,
+        "INSERT INTO jobs (id, workspace_id, status, sequence, version, output_language, request, plan, created_at, "
+        "updated_at, due_at, progress) VALUES ('job_1', 'ws_default', 'running', 2, 2, 'Spanish', '{}', "
+        """'{"pending_seconds":1,"running_seconds":9,"failure_message":null}', 1, 2, 11, 0)""",
+    )
+    store = await SqliteStore.open(path)
+    [job] = await store.due_jobs(NOW, 10)
+    assert (job.runs, job.plan) == (0, Plan(pending_seconds=1, running_seconds=9))
+    assert await store.record([advanced(job)]) == [True]
+    assert (await store.job(WORKSPACE, "job_1")).status is JobStatus.COMPLETED
     await store.close()
 
 

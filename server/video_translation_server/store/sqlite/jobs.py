@@ -16,7 +16,7 @@ from video_translation_server.store.sqlite import endpoints, log
 
 JOB = (
     "id, workspace_id, status, sequence, version, output_language, request, plan, created_at, updated_at, "
-    "due_at, progress, video_url, failure_message, cancelled_at"
+    "due_at, progress, video_url, failure_message, cancelled_at, runs"
 )
 
 # The + keeps SQLite from reading the whole workspace instead of looking up each id.
@@ -44,7 +44,7 @@ def _record_one(connection: apsw.Connection, change: Change) -> bool:
 def _create(connection: apsw.Connection, job: Job) -> int:
     try:
         return connection.execute(  # type: ignore[no-any-return]
-            f"INSERT INTO jobs ({JOB}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING n",
+            f"INSERT INTO jobs ({JOB}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING n",
             (
                 job.id,
                 job.workspace_id,
@@ -61,6 +61,7 @@ def _create(connection: apsw.Connection, job: Job) -> int:
                 job.video_url,
                 job.failure_message,
                 job.cancelled_at,
+                job.runs,
             ),
         ).get
     except apsw.ConstraintError:
@@ -71,8 +72,8 @@ def _move(connection: apsw.Connection, job: Job) -> int | None:
     """The job's row number, or None where another writer was faster."""
     return connection.execute(  # type: ignore[no-any-return]
         "UPDATE jobs SET status = ?, sequence = ?, version = ?, updated_at = ?, due_at = ?, progress = ?, "
-        "video_url = ?, failure_message = ?, cancelled_at = ? WHERE id = ? AND version = ? AND deleted_at IS NULL "
-        "RETURNING n",
+        "video_url = ?, failure_message = ?, cancelled_at = ?, runs = ? "
+        "WHERE id = ? AND version = ? AND deleted_at IS NULL RETURNING n",
         (
             job.status,
             job.sequence,
@@ -83,6 +84,7 @@ def _move(connection: apsw.Connection, job: Job) -> int | None:
             job.video_url,
             job.failure_message,
             job.cancelled_at,
+            job.runs,
             job.id,
             job.version - 1,
         ),
@@ -168,4 +170,5 @@ def _job(row: Sequence[Any]) -> Job:
         video_url=row[12],
         failure_message=row[13],
         cancelled_at=row[14],
+        runs=row[15],
     )
