@@ -31,7 +31,7 @@ async def test_every_status_has_its_word(rig: Rig, http: httpx.AsyncClient) -> N
     assert [(item["video_id"], item["status"], item["sequence"], item["progress"]) for item in found] == [
         (waiting, "queued", 1, 0),
         ("vt_none", "not_found", None, None),
-        (running, "processing", 2, 0),
+        (running, "processing", 2, 11),
         (broken, "failed", 3, 0),
         (cancelled, "failed", 2, 0),
         (done, "completed", 3, 100),
