@@ -37,6 +37,7 @@ FAILING = {
     "output_languages": ["French (France)"],
     "simulation": {"outcome": "failed", "error_message": "The video has no audio track"},
 }
+BATCH = {"title": "week 47", "video_translations": [TRANSLATION, FAILING]}
 ENDPOINT = {"url": "http://127.0.0.1:3120/webhooks", "ttl_seconds": 3600, "description": "an example"}
 
 
@@ -69,7 +70,7 @@ async def _generate() -> dict[str, bytes]:
         return f"{prefix}_{numbers[prefix]:032x}"
 
     with tempfile.TemporaryDirectory() as folder:
-        store, clock = await open_store(f"{folder}/contract.db"), ManualClock(1_795_219_200.0)
+        store, clock = await open_store(f"{folder}/contract.db", ids=ids), ManualClock(1_795_219_200.0)
         tail = Tail(store)
         context = Context(
             store=store,
@@ -107,11 +108,7 @@ async def _answers(api: FastAPI, context: Context, clock: ManualClock) -> dict[s
     }
     await _call(api, "POST", jobs, FAILING)
     answers["answer.status.pending"] = await _call(api, "GET", "/status")
-    for seconds in (1, 9):
-        clock.advance(seconds)
-        for job in await context.store.due_jobs(clock.now(), 100):
-            change = lifecycle.advance(job, event_id=context.ids("evt"), now=clock.now(), media_url=MEDIA_URL)
-            await context.store.record([change])
+    await _run(context, clock)
     (newest, oldest) = json.loads(await _call(api, "GET", jobs, query="limit=100"))["data"][::2]
     answers["answer.status.error"] = await _call(api, "GET", "/status")
     answers["answer.status.completed"] = await _call(
@@ -122,7 +119,21 @@ async def _answers(api: FastAPI, context: Context, clock: ManualClock) -> dict[s
     ids = f"{newest['id']},{oldest['id']},vt_none"
     answers["answer.statuses"] = await _call(api, "GET", f"{jobs}/statuses", query=f"video_translation_ids={ids}")
     answers["answer.events"] = await _call(api, "GET", f"{base}/events", query="after=cur_0&limit=2")
+    batch = await _call(api, "POST", f"{jobs}/batches", BATCH)
+    await _run(context, clock)
+    answers["answer.batch.created"] = batch
+    answers["answer.batch"] = await _call(api, "GET", f"{jobs}/batches/{json.loads(batch)['data']['batch_id']}")
+    answers["answer.user"] = await _call(api, "GET", "/v3/users/me")
     return answers
+
+
+async def _run(context: Context, clock: ManualClock) -> None:
+    """Let every job run its course: 1 s of waiting, 9 s of running."""
+    for seconds in (1, 9):
+        clock.advance(seconds)
+        for job in await context.store.due_jobs(clock.now(), 100):
+            change = lifecycle.advance(job, event_id=context.ids("evt"), now=clock.now(), media_url=MEDIA_URL)
+            await context.store.record([change])
 
 
 async def _events(store: Store) -> dict[str, bytes]:

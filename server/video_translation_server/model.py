@@ -105,6 +105,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         request: The caller's other fields, as they were accepted.
         due_at: When the simulation moves the job next; None when nothing is planned.
         runs: How often it has begun to run; more than once where a run ended badly.
+        batch_id: The batch that it was asked for in, where it was.
+        item_index: Its place in the batch, from 0.
     """
 
     id: str
@@ -123,6 +125,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     failure_message: str | None = None
     cancelled_at: float | None = None
     runs: int = 0
+    batch_id: str | None = None
+    item_index: int | None = None
 
     @property
     def step(self) -> int:
@@ -149,12 +153,29 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         return ends_at + sum(plan.pending_seconds + plan.run_seconds(one) for one in range(run + 1, plan.retries + 2))
 
 
+class Batch(msgspec.Struct, frozen=True, kw_only=True):
+    """Jobs that were asked for together.
+
+    Attributes:
+        counts: How many of its jobs are in each status; those in none are left out.
+        callback: The one-off endpoint of its `callback_url`, which a new batch may bring.
+    """
+
+    id: str
+    workspace_id: str
+    title: str | None
+    created_at: float
+    counts: dict[JobStatus, int]
+    callback: "Endpoint | None" = None
+
+
 class Event(msgspec.Struct, frozen=True, kw_only=True):
     """One line of the event log; `body` is the exact text that every attempt sends.
 
     Attributes:
         position: Place in the log, in commit order (decision 0008); 0 until the store has recorded it.
         job_id: The job that the event is about; None for a notice about an endpoint or a delivery.
+        batch_id: The batch that it is about instead, where it is about one.
         sequence: The job's sequence at this event, 0 for a notice.
     """
 
@@ -166,6 +187,12 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     job_id: str | None = None
     sequence: int = 0
     position: int = 0
+    batch_id: str | None = None
+
+    @property
+    def entity_id(self) -> str | None:
+        """What it is about: a job or a batch."""
+        return self.job_id or self.batch_id
 
 
 class EndpointStatus(StrEnum):
@@ -190,18 +217,18 @@ class RetiredSecret(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
-    """A webhook URL: registered, or the `callback_url` of one job.
+    """A webhook URL: registered, or the `callback_url` of one job or batch.
 
     Attributes:
         secret: Signs every delivery.
         retired: Older secrets in their overlap.
         private_key: An ed25519 key (`whsk_...`) that signs too, where the endpoint asked for one.
         events: The event types it wants; None means all but those that must be asked for by name.
-        entity_id: Narrows it to the events of one job.
+        entity_id: Narrows it to the events of one job, or of one batch.
         headers: The user's own headers, sent with every delivery.
         max_in_flight: Attempts under way at once; None is the server's setting.
         rate_limit: Attempts per second; None is unlimited.
-        is_callback: It belongs to one job and is not listed.
+        is_callback: It belongs to one job or batch and is not listed.
         ttl_seconds: Its life without renewal; None lives until it is deleted.
         expires_at: When it is deleted unless renewed.
         disabled_reason: Why it is disabled, where it is.

@@ -7,15 +7,17 @@ from collections.abc import Sequence
 
 import structlog
 
-from video_translation_server.model import Change
+from video_translation_server.model import Batch, Change
 from video_translation_server.store import Keep, Store
 
 log = structlog.get_logger("transition")
 
 
-async def record(store: Store, changes: Sequence[Change], *, keep: Keep[list[bool]] | None = None) -> list[bool]:
+async def record(
+    store: Store, changes: Sequence[Change], *, batch: Batch | None = None, keep: Keep[list[bool]] | None = None
+) -> list[bool]:
     """Commit changes as `Store.record` does, with one log line per transition that took place."""
-    recorded = await store.record(changes, keep=keep)
+    recorded = await store.record(changes, batch=batch, keep=keep)
     for change, took_place in zip(changes, recorded, strict=True):
         if took_place:
             log.info(

@@ -18,7 +18,7 @@ from video_translation_client._signature import Keyring, sign
 
 CONTRACT = Path(__file__).resolve().parents[2] / "contract"
 SIGNATURES = json.loads((CONTRACT / "signatures.json").read_text("utf-8"))
-EVENTS = sorted((CONTRACT / "examples").glob("event.*.json"))
+EVENTS = sorted((CONTRACT / "examples").glob("event.video_translate.*.json"))
 SECRET = SIGNATURES["standard_webhooks"][0]["secret"]
 
 
@@ -54,6 +54,13 @@ def test_the_receiver_takes_every_event_that_the_server_emits(path: Path) -> Non
     assert event.created_at is not None
     assert event.job.video_url == data.get("url")
     assert event.job.failure_message == data.get("message")
+
+
+def test_the_end_of_a_batch_is_taken_and_is_no_transition_of_a_job() -> None:
+    raw = json.loads(answer("event.batch.finished.json"))
+    event = read_event(raw)
+    assert (event.id, event.type, event.raw) == (raw["event_id"], "batch.finished", raw)
+    assert (event.transition, event.job.id) == (None, "")
 
 
 def test_a_body_from_the_future_is_taken() -> None:

@@ -8,7 +8,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from tests.server.promises import conforms
-from tests.server.rig import Post, answered, serving
+from tests.server.rig import JOBS, VIDEO, Post, answered, serving
 from video_translation_server.signing import signature_headers
 from video_translation_server.wire.responses import EventPage
 
@@ -20,12 +20,16 @@ TITLE = 'a "title" with \\ everything: 映画 \U0001f3ac \x00 \u2028'
 
 
 async def posts(folder: Path) -> list[Post]:
-    """Every transition of a job that completes and of one that fails, as it was sent."""
+    """Every transition of a job that completes and of one that fails, and the end of a batch, as it was sent."""
     async with serving(folder) as rig:
         await rig.register()
         script = {"duration_seconds": 10}
         await rig.translate("Spanish (Spain)", title=TITLE, callback_id="order-17", simulation=script)
         await rig.translate("English", simulation=script | {"outcome": "failed", "error_message": TITLE})
+        for seconds in (0, 1, 9):
+            await rig.advance(seconds)
+        one = {"video": VIDEO, "output_languages": ["English"], "simulation": script}
+        await rig.http.post(f"{JOBS}/batches", json={"title": TITLE, "video_translations": [one]})
         for seconds in (0, 1, 9):
             await rig.advance(seconds)
         return rig.sender.posts
@@ -39,7 +43,7 @@ def shape(value: Any) -> Any:
 async def test_every_body_fits_the_schema(tmp_path: Path) -> None:
     Draft202012Validator.check_schema(SCHEMA)
     sent = await posts(tmp_path)
-    assert len(sent) == 6
+    assert len(sent) == 10
     for post in sent:
         Draft202012Validator(SCHEMA).validate(post.event)
         assert post.event["event_data"]["title"] in (TITLE, None)

@@ -11,10 +11,12 @@ from openapi_spec_validator import validate
 from pydantic import BaseModel, TypeAdapter
 
 from tests.server.promises import OPERATIONS, fits
+from video_translation_server.wire.batches import BatchRequest
 from video_translation_server.wire.events import EVENT_TYPES
-from video_translation_server.wire.requests import EndpointRequest, TranslationRequest
+from video_translation_server.wire.requests import EndpointPatch, EndpointRequest, TitleRequest, TranslationRequest
 from video_translation_server.wire.responses import (
     Answer,
+    BatchAnswer,
     BulkStatus,
     Created,
     EndpointAnswer,
@@ -26,6 +28,7 @@ from video_translation_server.wire.responses import (
     Page,
     Status,
     Translation,
+    User,
 )
 
 CONTRACT = Path(__file__).parents[2] / "contract"
@@ -33,6 +36,8 @@ GENERATE = [sys.executable, "-m", "video_translation_server.contract"]
 GET_ONE = "GET /v3/video-translations/{video_translation_id}"
 
 EXAMPLES: dict[str, tuple[type[BaseModel], str | None]] = {
+    "answer.batch": (Answer[BatchAnswer], "GET /v3/video-translations/batches/{batch_id}"),
+    "answer.batch.created": (Answer[BatchAnswer], None),
     "answer.endpoint.created": (Answer[NewEndpoint], "POST /v3/webhooks/endpoints"),
     "answer.endpoints": (Page[EndpointAnswer], "GET /v3/webhooks/endpoints"),
     "answer.error": (ErrorAnswer, None),
@@ -47,6 +52,8 @@ EXAMPLES: dict[str, tuple[type[BaseModel], str | None]] = {
     "answer.translation.failed": (Answer[Translation], GET_ONE),
     "answer.translations.created": (Answer[Created], "POST /v3/video-translations"),
     "answer.translations": (Page[Translation], "GET /v3/video-translations"),
+    "answer.user": (Answer[User], None),
+    "event.batch.finished": (EventBody, None),
     "event.video_translate.fail": (EventBody, None),
     "event.video_translate.pending": (EventBody, None),
     "event.video_translate.running": (EventBody, None),
@@ -105,7 +112,13 @@ def test_the_openapi_is_valid_and_names_errors_that_occur() -> None:
 
 @pytest.mark.parametrize(
     ("operation", "model"),
-    [("POST /v3/video-translations", TranslationRequest), ("POST /v3/webhooks/endpoints", EndpointRequest)],
+    [
+        ("POST /v3/video-translations", TranslationRequest),
+        ("POST /v3/video-translations/batches", BatchRequest),
+        ("PATCH /v3/video-translations/{video_translation_id}", TitleRequest),
+        ("POST /v3/webhooks/endpoints", EndpointRequest),
+        ("PATCH /v3/webhooks/endpoints/{endpoint_id}", EndpointPatch),
+    ],
 )
 def test_a_request_takes_every_field_of_the_real_service(operation: str, model: type[BaseModel]) -> None:
     facts = OPERATIONS[operation]["request"]

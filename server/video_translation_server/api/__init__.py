@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from video_translation_server import __version__
 from video_translation_server.api import (
     admin,
+    batches,
     cancellations,
     deliveries,
     endpoints,
@@ -45,6 +46,7 @@ def create_api(context: Context) -> FastAPI:
     # `statuses` comes first: to `translations` its path would be a job's id.
     for module in (
         statuses,
+        batches,
         translations,
         cancellations,
         status,

@@ -29,12 +29,13 @@ async def list_(
     token: Token = None,
     after: Annotated[str | None, Query(max_length=255, description="An event id or a cursor: read forward")] = None,
     event_type: Annotated[str | None, Query(max_length=255)] = None,
-    entity_id: Annotated[str | None, Query(max_length=255, description="A job id")] = None,
+    entity_id: Annotated[str | None, Query(max_length=255, description="A job's id, or a batch's")] = None,
     video_translate_id: Annotated[str | None, Query(max_length=255, description="A job id")] = None,
 ) -> Response:
     """Newest first; with `after`, from just behind that point in log order."""
     wanted = EventFilter(
-        type=None if event_type is None else known_type(event_type), job_id=job_filter(entity_id, video_translate_id)
+        type=None if event_type is None else known_type(event_type),
+        entity_id=entity_filter(entity_id, video_translate_id),
     )
     if after is None:
         return await _history(context, workspace, limit, token, wanted)
@@ -71,8 +72,8 @@ def known_type(name: str) -> str:
     return name
 
 
-def job_filter(entity_id: str | None, video_translate_id: str | None) -> str | None:
-    """The job that the two parameters name, if any.
+def entity_filter(entity_id: str | None, video_translate_id: str | None) -> str | None:
+    """The job or batch that the two parameters name, if any.
 
     Raises:
         InvalidError: They name two.

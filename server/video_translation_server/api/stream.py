@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from video_translation_server.api.auth import KeyId, Workspace
 from video_translation_server.api.context import Context, Surroundings
-from video_translation_server.api.events import encode_cursor, job_filter, known_type, position_of
+from video_translation_server.api.events import encode_cursor, entity_filter, known_type, position_of
 from video_translation_server.api.tail import Reader, Wish
 from video_translation_server.errors import StoreError, UnauthorizedError
 from video_translation_server.model import Event
@@ -56,7 +56,7 @@ async def stream(
     """Events in log order as they happen, from now on or from behind a point in the log."""
     names = [name.strip() for names in event_type for name in names.split(",")]
     types = frozenset(known_type(name) for name in names if name)
-    wish = Wish(workspace, types or None, job_filter(entity_id, video_translate_id), key_id)
+    wish = Wish(workspace, types or None, entity_filter(entity_id, video_translate_id), key_id)
     if last_event_id:
         position = await position_of(context, workspace, last_event_id, param="last-event-id")
     elif after is not None:

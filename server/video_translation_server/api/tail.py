@@ -36,12 +36,12 @@ class Wish:
 
     workspace_id: str
     types: frozenset[str] | None = None
-    job_id: str | None = None
+    entity_id: str | None = None
     key_id: str | None = None
 
     def fits(self, event: Event) -> bool:
         """True for an event that the stream wants."""
-        if event.workspace_id != self.workspace_id or self.job_id not in (None, event.job_id):
+        if event.workspace_id != self.workspace_id or self.entity_id not in (None, event.entity_id):
             return False
         return event.type not in BY_NAME_ONLY if self.types is None else event.type in self.types
 
@@ -234,7 +234,7 @@ class Reader:
         if self.position >= tail.start:
             found, self.position = tail.behind(self.position), tail.position
         else:
-            wanted = EventFilter(job_id=wish.job_id)
+            wanted = EventFilter(entity_id=wish.entity_id)
             found, self.position = await tail.store.events_after(
                 wish.workspace_id, self.position, limit=BATCH, wanted=wanted
             )

@@ -5,7 +5,6 @@ from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
-from msgspec.structs import replace
 
 from video_translation_server import lifecycle
 from video_translation_server.api.answers import Limit, Token, answer, decode_token, encode_token, page
@@ -14,12 +13,12 @@ from video_translation_server.api.cancellations import cancelled
 from video_translation_server.api.context import Context, Surroundings
 from video_translation_server.api.hints import when_to_ask
 from video_translation_server.api.idempotency import Keeping, OnceOnly
+from video_translation_server.api.orders import Order
 from video_translation_server.api.waiting import Patient
-from video_translation_server.errors import ConflictError, InvalidError
-from video_translation_server.model import Change, Endpoint, JobStatus
+from video_translation_server.errors import ConflictError
+from video_translation_server.model import JobStatus
 from video_translation_server.store import JobFilter
-from video_translation_server.transitions import record
-from video_translation_server.wire.events import FINAL_TYPES, job_resource
+from video_translation_server.wire.events import job_resource
 from video_translation_server.wire.languages import LANGUAGES
 from video_translation_server.wire.requests import TitleRequest, TranslationRequest
 from video_translation_server.wire.responses import Answer, Created, Deleted, Languages, Page, Translation
@@ -34,64 +33,11 @@ async def create(request: TranslationRequest, workspace: Workspace, context: Sur
 
 
 async def _create(request: TranslationRequest, workspace: str, context: Context, keeping: Keeping) -> Response:
-    if request.video.asset_id is not None:
-        raise InvalidError(
-            f"no asset {request.video.asset_id[:80]!r} in this workspace; give the video by url",
-            param="video.asset_id",
-        )
-    if request.callback_url is not None:
-        _check_callback(context, request.callback_url)
-    now, kept = context.clock.now(), request.kept()
-    changes = [
-        lifecycle.create(
-            job_id=request.simulation.id or context.ids("vt"),
-            workspace_id=workspace,
-            output_language=language,
-            request=kept,
-            plan=context.planner.plan(request.simulation, request.subject(language)),
-            event_id=context.ids("evt"),
-            now=now,
-        )
-        for language in request.output_languages
-    ]
-    if request.callback_url is not None:
-        changes = [await _with_callback(change, request.callback_url, context) for change in changes]
+    order = Order(context, workspace, context.clock.now())
+    changes = await order.changes(request)
     created = answer({"video_translation_ids": [change.job.id for change in changes]})
-    moves = [
-        move
-        for change in changes
-        for move in lifecycle.unfold(change, ids=context.ids, now=now, media_url=context.media_url)
-    ]
-    try:
-        await record(context.store, moves, keep=keeping(lambda _: created))
-    except ConflictError as error:
-        if error.param != "id" or request.simulation.id is None:
-            raise
-        raise ConflictError(f"{error.message}; give another simulation.id", param="simulation.id") from None
+    await order.record(order.unfolded(changes), keep=keeping(lambda _: created))
     return created
-
-
-def _check_callback(context: Context, url: str) -> None:
-    try:
-        context.check_target(url)
-    except InvalidError as error:
-        raise InvalidError(error.message, param="callback_url") from None
-
-
-async def _with_callback(change: Change, url: str, context: Context) -> Change:
-    """The job with a one-off endpoint of its own: its end only, signed with the workspace's secret."""
-    job = change.job
-    callback = Endpoint(
-        id=context.ids("ep"),
-        workspace_id=job.workspace_id,
-        url=url,
-        created_at=job.created_at,
-        secret=await context.store.workspace_secret(job.workspace_id),
-        events=tuple(sorted(FINAL_TYPES)),
-        entity_id=job.id,
-        is_callback=True,
-    )
-    return replace(change, callback=callback)
 
 
 def _filter(
@@ -137,7 +83,7 @@ async def retitle(
     """Give a job another title; nothing is pushed for it, and the job's later events have the new one."""
     now = context.clock.now()
     job = await context.store.retitle_job(workspace, video_translation_id, request.title, now=now)
-    return answer(job_resource(job), when_to_ask([job], now))
+    return answer(job_resource(lifecycle.as_of(job, now)), when_to_ask([job], now))
 
 
 @router.delete("/{video_translation_id}", response_model=Answer[Deleted])

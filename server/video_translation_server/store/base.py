@@ -18,6 +18,7 @@ from typing import Generic, Protocol, TypeVar
 
 from video_translation_server.model import (
     Attempt,
+    Batch,
     Change,
     Claim,
     Delivery,
@@ -117,10 +118,10 @@ class DeliveryFilter:
 
 @dataclass(frozen=True, slots=True)
 class EventFilter:
-    """Which events of a workspace a reader wants; None does not narrow."""
+    """Which events of a workspace a reader wants; None does not narrow. `entity_id` is a job's or a batch's id."""
 
     type: str | None = None
-    job_id: str | None = None
+    entity_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,15 +160,33 @@ class Store(Protocol):
 
     # Jobs and the log
 
-    async def record(self, changes: Sequence[Change], *, keep: Keep[list[bool]] | None = None) -> list[bool]:
+    async def record(
+        self, changes: Sequence[Change], *, batch: Batch | None = None, keep: Keep[list[bool]] | None = None
+    ) -> list[bool]:
         """Commit job moves, their events and one delivery per matching endpoint, together.
 
-        A change of version 1 creates its job; a later one applies only while the stored job has the version
-        before it. For a lost race the answer is False and nothing of that change is kept.
+        1. A change of version 1 creates its job; a later one applies only while the stored job has the version
+           before it. For a lost race the answer is False and nothing of that change is kept.
+        2. `batch` is kept before the jobs that name it.
+        3. When the last job of a batch ends, `batch.finished` is appended behind its event; once in a batch's life.
 
         Raises:
-            ConflictError: A job id to be created exists, or an event id; nothing of the call is kept.
+            ConflictError: A job id to be created exists, or an event id, or the batch's; nothing of the call is kept.
         """
+        ...
+
+    async def batch(
+        self, workspace_id: str, batch_id: str, *, limit: int, token: int | None = None
+    ) -> tuple[Batch, list[Job], int | None]:
+        """A batch, a page of its jobs in their order, deleted ones too, and the next page's token (None: the last).
+
+        Raises:
+            NotFoundError: There is none of that id in the workspace.
+        """
+        ...
+
+    async def jobs_of_batches(self, workspace_id: str, batch_ids: Sequence[str]) -> dict[str, list[Job]]:
+        """All jobs of these batches, each batch's in their order; batches that the workspace has not are left out."""
         ...
 
     async def job(self, workspace_id: str, job_id: str) -> Job:

@@ -32,6 +32,11 @@ BULK_STATUS = {
 }
 """The words of the list of many jobs' statuses, which are others than a job's own."""
 
+BATCH_FINISHED = "batch.finished"
+
+CALLBACK_TYPES = FINAL_TYPES | {BATCH_FINISHED}
+"""What a `callback_url` gets: the end of its job or batch."""
+
 PROGRESS = "video_translate.progress"
 
 NOTICES = frozenset({"endpoint.disabled", "endpoint.recovered", "delivery.exhausted"})
@@ -134,17 +139,18 @@ def _rounded(seconds: float | None) -> float | None:
 def bulk_status(job: Job) -> dict[str, Any]:
     """The job in the list of many jobs' statuses, in that list's own words (contract/README.md)."""
     return {
-        "batch_id": None,
-        "item_index": None,
+        "batch_id": job.batch_id,
+        "item_index": job.item_index,
         "video_id": job.id,
         "status": BULK_STATUS[job.status],
-        "error": _failure(job),
+        "error": failure(job),
         "sequence": job.sequence,
         "progress": job.progress,
     }
 
 
-def _failure(job: Job) -> dict[str, Any] | None:
+def failure(job: Job) -> dict[str, Any] | None:
+    """Why a job has failed; None for one that has not."""
     if job.status is not JobStatus.FAILED:
         return None
     code = "translation_failed" if job.cancelled_at is None else "cancelled"

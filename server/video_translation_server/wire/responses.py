@@ -118,6 +118,43 @@ class BulkStatus(BaseModel):
     progress: int | None
 
 
+class BatchItem(BaseModel):
+    """One job of a batch, in the words of batches."""
+
+    item_index: int
+    video_id: str
+    status: Literal["queued", "processing", "completed", "failed"]
+    error: Failure | None
+
+
+class BatchCounts(BaseModel):
+    """How many jobs of a batch are in each state."""
+
+    queued: int
+    processing: int
+    completed: int
+    failed: int
+
+
+class BatchSummary(BaseModel):
+    """A batch without its items; also what its event tells."""
+
+    batch_id: str
+    title: str | None
+    status: Literal["processing", "completed", "failed"]
+    total_items: int
+    counts_by_status: BatchCounts
+    created_at: int = Field(description="Unix seconds")
+
+
+class BatchAnswer(BatchSummary):
+    """A batch with a page of its items."""
+
+    items: list[BatchItem]
+    has_more: bool
+    next_token: str | None
+
+
 class Languages(BaseModel):
     """Names, not codes."""
 
@@ -283,7 +320,7 @@ class EventBody(BaseModel):
     event_id: str
     event_type: str
     created_at: str = Field(description="ISO 8601, UTC, milliseconds")
-    event_data: EventData | EndpointDisabled | EndpointRecovered | DeliveryExhausted | EndpointTest
+    event_data: EventData | BatchSummary | EndpointDisabled | EndpointRecovered | DeliveryExhausted | EndpointTest
 
 
 class EventPage(Page[EventBody]):

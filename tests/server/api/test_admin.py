@@ -213,11 +213,13 @@ async def settle_in(rig: Rig, headers: dict[str, str]) -> dict[str, str]:
     created = (await http.post(JOBS, json=video, headers=headers)).json()["data"]
     await rig.quiet()
     ids["endpoint_id"] = endpoint["endpoint_id"]
+    batch = await http.post(f"{JOBS}/batches", json={"video_translations": [video]}, headers=headers)
+    ids["batch_id"] = ids["batch_ids"] = batch.json()["data"]["batch_id"]
     ids["video_translation_id"] = ids["video_translate_id"] = ids["entity_id"] = created["video_translation_ids"][0]
     ids["video_translation_ids"] = ids["video_translation_id"]
     recovery = await http.post(f"{ENDPOINTS}/{endpoint['endpoint_id']}/replay", headers=headers)
     ids["recovery_id"] = recovery.json()["data"]["recovery_id"]
-    [delivery] = (await http.get(DELIVERIES, headers=headers)).json()["data"]
+    delivery = (await http.get(DELIVERIES, headers=headers)).json()["data"][0]
     ids["delivery_id"], ids["event_id"] = delivery["delivery_id"], delivery["event_id"]
     await rig.quiet()
     return ids

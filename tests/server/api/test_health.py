@@ -64,6 +64,8 @@ async def test_the_documentation_loads_and_is_true(http: httpx.AsyncClient) -> N
         "/v3/users/me",
         f"{JOBS}/languages",
         f"{JOBS}/statuses",
+        f"{JOBS}/batches",
+        f"{JOBS}/batches/{{batch_id}}",
         JOBS + "/{video_translation_id}/cancel",
         JOBS + "/{video_translation_id}",
         "/status",

@@ -61,12 +61,12 @@ async def test_a_hundred_are_answered_and_one_more_is_refused(rig: Rig, http: ht
     refused(answer, 400, "invalid_parameter", "video_translation_ids", "at most 100")
 
 
-async def test_a_batch_is_not_known_here(rig: Rig, http: httpx.AsyncClient) -> None:
+async def test_an_unknown_batch_is_named(rig: Rig, http: httpx.AsyncClient) -> None:
     [job_id] = await rig.translate()
-    found = (await statuses(http, [job_id], batch_ids="batch_1"))["data"]
+    found = (await statuses(http, [job_id], batch_ids="batch_none"))["data"]
     assert [(item["video_id"], item["batch_id"], item["status"]) for item in found] == [
         (job_id, None, "queued"),
-        (None, "batch_1", "not_found"),
+        (None, "batch_none", "not_found"),
     ]
 
 

@@ -60,7 +60,7 @@ async def test_its_events_stay_in_the_log_and_on_their_way(store: Store) -> None
     [held] = await claim(store)
     await store.delete_job(WORKSPACE, "job_1", now=NOW)
     assert await read_log(store) == (await store.events_after(WORKSPACE, 0, limit=9, wanted=EventFilter()))[0]
-    found, _ = await store.events_after(WORKSPACE, 0, limit=9, wanted=EventFilter(job_id="job_1"))
+    found, _ = await store.events_after(WORKSPACE, 0, limit=9, wanted=EventFilter(entity_id="job_1"))
     assert [(event.job_id, event.sequence) for event in found] == [("job_1", 1), ("job_1", 2), ("job_1", 3)]
     await store.release([held])
     assert [held.sequence for held in await deliver_all(store)] == [1, 2, 3]

@@ -147,7 +147,7 @@ async def test_what_does_not_match_is_passed_over_for_good(store: Store) -> None
     await store.record(life("job_1"))
     await store.record([created("job_2", workspace=OTHER_WORKSPACE)])
     end = await store.last_position()
-    wanted = EventFilter(job_id="job_none")
+    wanted = EventFilter(entity_id="job_none")
     assert await store.events_after(WORKSPACE, 0, limit=10, wanted=wanted) == ([], end)
 
 
@@ -162,11 +162,11 @@ async def test_a_cursor_beyond_the_end_stays_where_it_is(store: Store) -> None:
     [
         (EventFilter(), ["evt_job_1_1", "evt_job_2_1", "evt_job_1_2"]),
         (EventFilter(type="video_translate.pending"), ["evt_job_1_1", "evt_job_2_1"]),
-        (EventFilter(job_id="job_1"), ["evt_job_1_1", "evt_job_1_2"]),
-        (EventFilter(type="video_translate.running", job_id="job_1"), ["evt_job_1_2"]),
-        (EventFilter(type="video_translate.running", job_id="job_2"), []),
+        (EventFilter(entity_id="job_1"), ["evt_job_1_1", "evt_job_1_2"]),
+        (EventFilter(type="video_translate.running", entity_id="job_1"), ["evt_job_1_2"]),
+        (EventFilter(type="video_translate.running", entity_id="job_2"), []),
         (EventFilter(type="no.such.type"), []),
-        (EventFilter(job_id="job_elsewhere"), []),
+        (EventFilter(entity_id="job_elsewhere"), []),
     ],
 )
 async def test_filters_narrow_both_ways_of_reading(store: Store, wanted: EventFilter, found: list[str]) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import apsw
 
-from tests.server.store.builders import NOW, WORKSPACE
+from tests.server.store.builders import NOW, WORKSPACE, read_log
 from video_translation_server.store.sqlite import SqliteStore
 from video_translation_server.store.sqlite.database import APPLICATION_ID, migrations
 
@@ -32,4 +32,17 @@ async def test_jobs_of_version_3_are_shown_and_can_be_deleted(tmp_path: Path) ->
     assert (await store.job(WORKSPACE, "job_1")).output_language == "Spanish"
     await store.delete_job(WORKSPACE, "job_1", now=NOW)
     assert await store.newest_job(WORKSPACE) is None
+    await store.close()
+
+
+async def test_jobs_and_events_of_version_5_belong_to_no_batch(tmp_path: Path) -> None:
+    event = (
+        "INSERT INTO events (id, workspace_id, type, created_at, body, job, sequence) "
+        "VALUES ('evt_1', 'ws_default', 'video_translate.success', 1800000000, x'7b7d', 1, 3)"
+    )
+    file_of_version(tmp_path / "store.db", 5, f"{JOB}; {event}")
+    store = await SqliteStore.open(tmp_path / "store.db")
+    job = await store.job(WORKSPACE, "job_1")
+    assert (job.batch_id, job.item_index) == (None, None)
+    assert [(event.job_id, event.batch_id) for event in await read_log(store)] == [("job_1", None)]
     await store.close()

@@ -9,6 +9,7 @@ import apsw
 import pytest
 
 from tests.server.store.builders import NOW, created, endpoint, settlement
+from video_translation_server.ids import random_id
 from video_translation_server.model import Claim, Delivered
 from video_translation_server.store.sqlite import claims, deliveries, endpoints, jobs, requests, settlements
 from video_translation_server.store.sqlite.database import Database
@@ -85,7 +86,7 @@ def fill(connection: apsw.Connection, rows: int, *, names: int = 20) -> None:
     """So many pending deliveries: a third due, a third waiting for a retry, a third behind another one."""
     for number in range(names):
         endpoints.create(connection, endpoint(f"ep_{number}", events=("video_translate.fail",)))
-    jobs.record(connection, [created("job_1")])
+    jobs.record(connection, [created("job_1")], random_id)
     connection.execute(
         "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < :rows) "
         "INSERT INTO deliveries (event, endpoint, job, state, due_at) SELECT 1, 1 + n % :names, 1000 + n / 3, "
@@ -106,7 +107,7 @@ def cycle(connection: apsw.Connection) -> tuple[int, list[Claim]]:
         batch = [settlement(one, Delivered()) for one in held]
         assert settlements.settle(connection, batch, NOW, rules).held == [True] * len(held)
         claims.next_due(connection, NOW)
-        jobs.record(connection, [created("job_2")])
+        jobs.record(connection, [created("job_2")], rules.ids)
         return steps(), held
 
 

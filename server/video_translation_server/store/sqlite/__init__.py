@@ -18,6 +18,7 @@ from video_translation_server.errors import StoreError
 from video_translation_server.ids import Ids, random_id
 from video_translation_server.model import (
     Attempt,
+    Batch,
     Change,
     Claim,
     Delivery,
@@ -43,6 +44,7 @@ from video_translation_server.store.base import (
     Retention,
 )
 from video_translation_server.store.sqlite import (
+    batches,
     claims,
     deliveries,
     endpoints,
@@ -146,10 +148,34 @@ class SqliteStore:
         """Return when the database can commit."""
         await self._writer.run(log.last_position)
 
-    async def record(self, changes: Sequence[Change], *, keep: Keep[list[bool]] | None = None) -> list[bool]:
+    async def record(
+        self, changes: Sequence[Change], *, batch: Batch | None = None, keep: Keep[list[bool]] | None = None
+    ) -> list[bool]:
         """Commit job moves with their events and deliveries."""
+
+        def verb(connection: apsw.Connection) -> list[bool]:
+            if batch is not None:
+                batches.create(connection, batch)
+            return jobs.record(connection, changes, self._rules.ids)
+
         bells = (self._bells.jobs, self._bells.deliveries, self._bells.events)
-        return await self._write(lambda connection: jobs.record(connection, changes), *bells, keep=keep)
+        return await self._write(verb, *bells, keep=keep)
+
+    async def batch(
+        self, workspace_id: str, batch_id: str, *, limit: int, token: int | None = None
+    ) -> tuple[Batch, list[Job], int | None]:
+        """A batch and a page of its jobs."""
+
+        def query(connection: apsw.Connection) -> tuple[Batch, list[Job], int | None]:
+            with connection:  # one snapshot for both
+                found = jobs.batch(connection, workspace_id, batch_id, limit, token)
+            return found  # noqa: RET504  (apsw's type says that its `with` may swallow an error)
+
+        return await self._read(query)
+
+    async def jobs_of_batches(self, workspace_id: str, batch_ids: Sequence[str]) -> dict[str, list[Job]]:
+        """All jobs of these batches."""
+        return await self._read(lambda connection: jobs.of_batches(connection, workspace_id, batch_ids))
 
     async def job(self, workspace_id: str, job_id: str) -> Job:
         """One job."""

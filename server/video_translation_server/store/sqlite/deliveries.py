@@ -14,7 +14,7 @@ from video_translation_server.errors import ConflictError, NotFoundError
 from video_translation_server.model import Attempt, Delivery, DeliveryState, Event, Outcome, OutcomeKind
 from video_translation_server.store.base import DeliveryFilter
 from video_translation_server.wire.deliveries import DELIVERY_PREFIX
-from video_translation_server.wire.events import BY_NAME_ONLY, FINAL_TYPES, PROGRESS
+from video_translation_server.wire.events import BY_NAME_ONLY, CALLBACK_TYPES, FINAL_TYPES, PROGRESS
 
 Lane = tuple[int, int, int]
 """(endpoint, job, lane): within one, deliveries go one after the other."""
@@ -35,10 +35,10 @@ SELECT :position, n, :job, iif(waits, 'waiting', 'due'), iif(waits, NULL, :now) 
     AND iif(events IS NULL, :broad, EXISTS (SELECT 1 FROM json_each(events) WHERE value = :type)))
 """
 _ENQUEUE_LISTED = _ENQUEUE.format(
-    whose="workspace_id = :workspace AND is_callback = 0 AND (entity_id IS NULL OR entity_id = :job_id) "
+    whose="workspace_id = :workspace AND is_callback = 0 AND (entity_id IS NULL OR entity_id = :entity_id) "
     "AND n IS NOT :not_to"
 )
-_ENQUEUE_CALLBACK = _ENQUEUE.format(whose="entity_id = :job_id AND is_callback = 1")
+_ENQUEUE_CALLBACK = _ENQUEUE.format(whose="entity_id = :entity_id AND is_callback = 1")
 
 # A progress event that is not being sent is worth nothing once a newer one exists; what was taken up again is wanted.
 _COALESCE = f"""
@@ -87,7 +87,7 @@ def enqueue(
     values = {
         "position": position,
         "job": job,
-        "job_id": event.job_id,
+        "entity_id": event.entity_id,
         "follows": follows,
         "workspace": event.workspace_id,
         "type": event.type,
@@ -96,7 +96,7 @@ def enqueue(
         "now": event.created_at,
     }
     connection.execute(_ENQUEUE_LISTED, values)
-    if event.type in FINAL_TYPES:
+    if event.type in CALLBACK_TYPES:
         connection.execute(_ENQUEUE_CALLBACK, values)
     if job is not None and follows:
         supersede(connection, job=job, now=event.created_at)

@@ -10,24 +10,40 @@ import apsw
 import msgspec
 
 from video_translation_server.errors import ConflictError, NotFoundError
-from video_translation_server.model import Change, Job, JobStatus, Plan
+from video_translation_server.ids import Ids
+from video_translation_server.model import Batch, Change, Job, JobStatus, Plan
 from video_translation_server.store.base import JobFilter
-from video_translation_server.store.sqlite import endpoints, log
+from video_translation_server.store.sqlite import batches, endpoints, log
 
-JOB = (
+_COLUMNS = (
     "id, workspace_id, status, sequence, version, output_language, request, plan, created_at, updated_at, "
-    "due_at, progress, video_url, failure_message, cancelled_at, runs"
+    "due_at, progress, video_url, failure_message, cancelled_at, runs, item"
 )
+JOB = f"{_COLUMNS}, (SELECT id FROM batches WHERE n = batch)"
 
 # The + keeps SQLite from reading the whole workspace instead of looking up each id.
 _MANY = (
     f"SELECT {JOB} FROM jobs WHERE id IN (SELECT value FROM json_each(?)) AND +workspace_id = ? AND deleted_at IS NULL"
 )
 
+_OF_BATCHES = (
+    f"SELECT {JOB} FROM jobs WHERE batch IN (SELECT n FROM batches WHERE id IN (SELECT value FROM json_each(?)) "
+    "AND workspace_id = ?) ORDER BY batch, item"
+)
 
-def record(connection: apsw.Connection, changes: Sequence[Change]) -> list[bool]:
+
+def record(connection: apsw.Connection, changes: Sequence[Change], ids: Ids) -> list[bool]:
     """Move each job, append its event, and put a delivery on its way to each matching endpoint."""
-    return [_record_one(connection, change) for change in changes]
+    recorded = [_record_one(connection, change) for change in changes]
+    # Last of all: a job may be created and end before the next one of its batch is created.
+    ended = {
+        change.job.batch_id: change
+        for change, took_place in zip(changes, recorded, strict=True)
+        if took_place and change.job.batch_id is not None and change.job.status.is_terminal
+    }
+    for batch_id, change in ended.items():
+        batches.tell_of_end(connection, change.job.workspace_id, batch_id, ids, now=change.event.created_at)
+    return recorded
 
 
 def _record_one(connection: apsw.Connection, change: Change) -> bool:
@@ -44,7 +60,8 @@ def _record_one(connection: apsw.Connection, change: Change) -> bool:
 def _create(connection: apsw.Connection, job: Job) -> int:
     try:
         return connection.execute(  # type: ignore[no-any-return]
-            f"INSERT INTO jobs ({JOB}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING n",
+            f"INSERT INTO jobs ({_COLUMNS}, batch) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+            "(SELECT n FROM batches WHERE id = ?)) RETURNING n",
             (
                 job.id,
                 job.workspace_id,
@@ -62,6 +79,8 @@ def _create(connection: apsw.Connection, job: Job) -> int:
                 job.failure_message,
                 job.cancelled_at,
                 job.runs,
+                job.item_index,
+                job.batch_id,
             ),
         ).get
     except apsw.ConstraintError:
@@ -139,6 +158,28 @@ def page(
     return [_job(row[1:]) for row in rows[:limit]], rows[limit - 1][0] if more else None
 
 
+def batch(
+    connection: apsw.Connection, workspace_id: str, batch_id: str, limit: int, token: int | None
+) -> tuple[Batch, list[Job], int | None]:
+    """A batch, a page of its jobs in their order, deleted ones too, and the next page's token."""
+    number, found = batches.find(connection, workspace_id, batch_id)
+    rows: list[Any] = connection.execute(
+        f"SELECT {JOB} FROM jobs WHERE batch = ?1 AND (?2 IS NULL OR item > ?2) ORDER BY item LIMIT ?3 + 1",
+        (number, token, limit),
+    ).fetchall()
+    items = [_job(row) for row in rows[:limit]]
+    return found, items, items[-1].item_index if len(rows) > limit else None
+
+
+def of_batches(connection: apsw.Connection, workspace_id: str, batch_ids: Sequence[str]) -> dict[str, list[Job]]:
+    """All jobs of the workspace's batches among these ids, each batch's in their order."""
+    rows = connection.execute(_OF_BATCHES, (msgspec.json.encode(batch_ids).decode(), workspace_id))
+    found: dict[str, list[Job]] = {}
+    for job in map(_job, rows):
+        found.setdefault(str(job.batch_id), []).append(job)
+    return found
+
+
 def due(connection: apsw.Connection, now: float, limit: int) -> list[Job]:
     """Jobs whose next move is due."""
     rows = connection.execute(
@@ -171,4 +212,6 @@ def _job(row: Sequence[Any]) -> Job:
         failure_message=row[13],
         cancelled_at=row[14],
         runs=row[15],
+        item_index=row[16],
+        batch_id=row[17],
     )

@@ -15,7 +15,7 @@ from video_translation_server.store.sqlite import deliveries
 
 EVENT = (
     "position, events.id, events.workspace_id, type, events.created_at, body, events.sequence, "
-    "(SELECT id FROM jobs WHERE n = job)"
+    "(SELECT id FROM jobs WHERE n = job), (SELECT id FROM batches WHERE n = batch)"
 )
 
 
@@ -30,9 +30,18 @@ def insert(connection: apsw.Connection, event: Event, *, job: int | None) -> int
     """Append an event that goes to nobody; its position."""
     try:
         return connection.execute(  # type: ignore[no-any-return]
-            "INSERT INTO events (id, workspace_id, type, created_at, body, job, sequence) VALUES (?, ?, ?, ?, ?, ?, ?) "
-            "RETURNING position",
-            (event.id, event.workspace_id, event.type, event.created_at, event.body, job, event.sequence),
+            "INSERT INTO events (id, workspace_id, type, created_at, body, job, sequence, batch) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, (SELECT n FROM batches WHERE id = ?)) RETURNING position",
+            (
+                event.id,
+                event.workspace_id,
+                event.type,
+                event.created_at,
+                event.body,
+                job,
+                event.sequence,
+                event.batch_id,
+            ),
         ).get
     except apsw.ConstraintError:
         raise ConflictError(f"an event with the id {event.id} exists already", param="id") from None
@@ -47,7 +56,7 @@ def events_after(
     whose = "?1 IS NULL" if workspace_id is None else "workspace_id = ?1"
     rows = connection.execute(
         f"SELECT {EVENT} FROM events WHERE {whose} AND position > ?2 AND {_WANTED} ORDER BY position LIMIT ?5",
-        (workspace_id, position, wanted.type, wanted.job_id, limit),
+        (workspace_id, position, wanted.type, wanted.entity_id, limit),
     )
     found = [_event(row) for row in rows]
     if not found:
@@ -62,12 +71,15 @@ def events_before(
     rows = connection.execute(
         f"SELECT {EVENT} FROM events WHERE workspace_id = ?1 AND (?2 IS NULL OR position < ?2) AND {_WANTED} "
         "ORDER BY position DESC LIMIT ?5",
-        (workspace_id, position, wanted.type, wanted.job_id, limit),
+        (workspace_id, position, wanted.type, wanted.entity_id, limit),
     )
     return [_event(row) for row in rows]
 
 
-_WANTED = "(?3 IS NULL OR type = ?3) AND (?4 IS NULL OR job = (SELECT n FROM jobs WHERE id = ?4))"
+_WANTED = (
+    "(?3 IS NULL OR type = ?3) AND (?4 IS NULL OR job = (SELECT n FROM jobs WHERE id = ?4) "
+    "OR batch = (SELECT n FROM batches WHERE id = ?4))"
+)
 
 
 def event_position(connection: apsw.Connection, workspace_id: str, event_id: str) -> int:
@@ -101,4 +113,5 @@ def _event(row: Sequence[Any]) -> Event:
         body=row[5],
         sequence=row[6],
         job_id=row[7],
+        batch_id=row[8],
     )

@@ -84,14 +84,15 @@ class _Walk:
         if self._backlog_of(number) >= self.backlog:
             return False
         rows: list[Any] = self.connection.execute(
-            "SELECT e.position, e.type, e.job, (SELECT id FROM jobs WHERE n = e.job) FROM events e "
+            "SELECT e.position, e.type, e.job, coalesce((SELECT id FROM jobs WHERE n = e.job), "
+            "(SELECT id FROM batches WHERE n = e.batch)) FROM events e "
             "WHERE e.workspace_id = ? AND e.position > ? AND e.position <= ? ORDER BY e.position LIMIT ?",
             (sweep.workspace_id, sweep.position, sweep.until, self.chunk),
         ).fetchall()
         forgotten = self.connection.execute("SELECT forgotten FROM endpoints WHERE n = ?", (number,)).get
         found = sweep.found
-        for position, event_type, job, job_id in rows:
-            if _wants(endpoint, event_type, job_id):
+        for position, event_type, job, entity_id in rows:
+            if _wants(endpoint, event_type, entity_id):
                 found += self._take_up(sweep.kind, number, position, job, is_forgotten=position <= forgotten)
         finished = len(rows) < self.chunk
         reached = sweep.until if finished else rows[-1][0]
@@ -131,11 +132,11 @@ def _living(connection: apsw.Connection, number: int) -> Endpoint | None:
     return next((endpoints.read(row) for row in rows), None)
 
 
-def _wants(endpoint: Endpoint, event_type: str, job_id: str | None) -> bool:
+def _wants(endpoint: Endpoint, event_type: str, entity_id: str | None) -> bool:
     """As `enqueue` decides in SQL; notices and tests had their one chance."""
-    if event_type in NOTICES or job_id is None:
+    if event_type in NOTICES or entity_id is None:
         return False
-    if endpoint.entity_id not in (None, job_id):
+    if endpoint.entity_id not in (None, entity_id):
         return False
     if endpoint.events is None:
         return event_type not in BY_NAME_ONLY

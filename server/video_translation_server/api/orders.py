@@ -1,0 +1,119 @@
+"""What becomes of a request for translations: each job's first change, with its callback.
+
+Whoever has ordered decides what else is committed with them.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from msgspec.structs import replace
+
+from video_translation_server import lifecycle
+from video_translation_server.api.context import Context
+from video_translation_server.errors import ConflictError, InvalidError
+from video_translation_server.model import Batch, Change, Endpoint
+from video_translation_server.store import Keep
+from video_translation_server.transitions import record
+from video_translation_server.wire.events import CALLBACK_TYPES
+from video_translation_server.wire.requests import TranslationRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """The jobs of one caller's request, all created at the same instant."""
+
+    context: Context
+    workspace: str
+    now: float
+
+    async def changes(self, request: TranslationRequest, *, prefix: str = "") -> list[Change]:
+        """One new job per output language.
+
+        Args:
+            request: What is asked for.
+            prefix: Where in the body it stands: what an error's `param` begins with.
+
+        Raises:
+            InvalidError: It names an asset that there is none of, or a callback that may not be called.
+        """
+        self._check(request, prefix)
+        changes = [self._change(request, language) for language in request.output_languages]
+        if request.callback_url is None:
+            return changes
+        return [
+            replace(change, callback=await self.callback(change.job.id, request.callback_url)) for change in changes
+        ]
+
+    def _check(self, request: TranslationRequest, prefix: str) -> None:
+        if request.video.asset_id is not None:
+            raise InvalidError(
+                f"no asset {request.video.asset_id[:80]!r} in this workspace; give the video by url",
+                param=f"{prefix}video.asset_id",
+            )
+        if request.callback_url is not None:
+            self.check_callback(request.callback_url, prefix)
+
+    def check_callback(self, url: str, prefix: str = "") -> None:
+        """Refuse a callback URL that may not be called.
+
+        Raises:
+            InvalidError: It may not.
+        """
+        try:
+            self.context.check_target(url)
+        except InvalidError as error:
+            raise InvalidError(error.message, param=f"{prefix}callback_url") from None
+
+    def _change(self, request: TranslationRequest, language: str) -> Change:
+        return lifecycle.create(
+            job_id=request.simulation.id or self.context.ids("vt"),
+            workspace_id=self.workspace,
+            output_language=language,
+            request=request.kept(),
+            plan=self.context.planner.plan(request.simulation, request.subject(language)),
+            event_id=self.context.ids("evt"),
+            now=self.now,
+        )
+
+    async def callback(self, entity_id: str, url: str) -> Endpoint:
+        """A one-off endpoint for the end of one job or batch, signed with the workspace's secret."""
+        return Endpoint(
+            id=self.context.ids("ep"),
+            workspace_id=self.workspace,
+            url=url,
+            created_at=self.now,
+            secret=await self.context.store.workspace_secret(self.workspace),
+            events=tuple(sorted(CALLBACK_TYPES)),
+            entity_id=entity_id,
+            is_callback=True,
+        )
+
+    def unfolded(self, changes: Iterable[Change]) -> list[Change]:
+        """The changes with every planned move that is due at once."""
+        ids, media_url = self.context.ids, self.context.media_url
+        return [
+            move for change in changes for move in lifecycle.unfold(change, ids=ids, now=self.now, media_url=media_url)
+        ]
+
+    async def record(
+        self, moves: Sequence[Change], *, batch: Batch | None = None, keep: Keep[list[bool]] | None = None
+    ) -> None:
+        """Commit the moves, all of them or none.
+
+        Raises:
+            ConflictError: A job has an id of the caller's own that another one has.
+        """
+        try:
+            await record(self.context.store, moves, batch=batch, keep=keep)
+        except ConflictError as error:
+            if error.param != "id":
+                raise
+            raise ConflictError(f"{error.message}; give another simulation.id", param="simulation.id") from None
+
+
+def in_batch(changes: list[Change], batch_id: str) -> list[Change]:
+    """The same changes, their jobs as the items of a batch."""
+    return [
+        replace(change, job=replace(change.job, batch_id=batch_id, item_index=index))
+        for index, change in enumerate(changes)
+    ]
