@@ -70,7 +70,7 @@ def ask_until_it_ends(
     began, attempt, pause = clock(), 0, 0.0
     last: JobSnapshot | None = None
     while True:
-        answer = yield Step(pause, get_job(job_id) if job_id else get_status())
+        answer = yield Step(pause, get_status() if job_id is None else get_job(job_id))
         attempt += 1
         if isinstance(answer, JobSnapshot):
             last, job_id = answer, answer.id or job_id

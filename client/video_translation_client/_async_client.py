@@ -100,7 +100,11 @@ class AsyncVideoTranslationClient(BaseClient[AsyncHttpClient]):
         return AsyncJobGroup(AsyncJob(job) for job in await self._run(call))
 
     def job(self, job_id: str) -> AsyncJob:
-        """Return the handle of a job by its id, for example after a restart."""
+        """Return the handle of a job by its id, for example after a restart.
+
+        Raises:
+            ValueError: `job_id` is empty, or no text.
+        """
         return AsyncJob(self._calls.job(job_id))
 
     async def get_job(self, job_id: str, *, timeout: float | None = None) -> JobSnapshot:

@@ -21,6 +21,7 @@ from video_translation_client._operations import (
     Operation,
     Page,
     cancel_job,
+    check_job_id,
     create_translation,
     get_job,
     get_status,
@@ -80,7 +81,7 @@ class Calls:
         **options: Any,
     ) -> Call[tuple[str, ...], JobGroup]:
         """Start one translation per language, and follow the jobs."""
-        languages = [output_languages] if isinstance(output_languages, str) else output_languages
+        languages = [output_languages] if isinstance(output_languages, str) else list(output_languages)
         engine, eras = self._engine, [-1]
 
         def follow(ids: tuple[str, ...]) -> JobGroup:
@@ -97,6 +98,7 @@ class Calls:
 
     def job(self, job_id: str) -> Job:
         """Return a job's handle; nothing is sent by the caller's thread."""
+        check_job_id(job_id)
         registry = self._engine.registry
         followed = registry.get(job_id)
         if followed is not None:

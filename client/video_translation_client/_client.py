@@ -94,7 +94,11 @@ class VideoTranslationClient(BaseClient[HttpClient]):
         return self._run(call)
 
     def job(self, job_id: str) -> Job:
-        """Return the handle of a job by its id, for example after a restart."""
+        """Return the handle of a job by its id, for example after a restart.
+
+        Raises:
+            ValueError: `job_id` is empty, or no text.
+        """
         return self._calls.job(job_id)
 
     def get_job(self, job_id: str, *, timeout: float | None = None) -> JobSnapshot:

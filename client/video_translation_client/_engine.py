@@ -31,7 +31,7 @@ from video_translation_client._listener import Listener, check_address
 from video_translation_client._metrics import Meter
 from video_translation_client._models import JobSnapshot
 from video_translation_client._modes import Modes
-from video_translation_client._operations import Operation, cancel_job, get_job
+from video_translation_client._operations import cancel_job, get_job
 from video_translation_client._options import Options
 from video_translation_client._receiver import Receiver
 from video_translation_client._reconcile import Policies, Reconciler
@@ -117,12 +117,6 @@ class Engine:
     def wake(self, job_id: str) -> None:
         """Somebody begins to wait for the job: where nothing pushes, ask for it soon."""
         self.reconciler.poller.wake(job_id)
-
-    def ask(self, question: Operation[JobSnapshot]) -> JobSnapshot:
-        """Ask about a job for somebody who waits elsewhere; handles and waiters learn of the answer too."""
-        snapshot = self.transport.send(question)
-        self.intake.glance(snapshot)
-        return snapshot
 
     def cancel_job(self, job_id: str) -> JobSnapshot:
         """Have the service cancel a job, and let every handle and waiter learn of the answer."""

@@ -11,7 +11,7 @@ from collections.abc import Generator, Iterable, Sequence
 from typing import Any, Generic, Self, TypeVar, overload
 
 from video_translation_client._async_handle import AsyncJob
-from video_translation_client._errors import WaitTimeoutError
+from video_translation_client._errors import VideoTranslationError, WaitTimeoutError
 from video_translation_client._handle import Job
 from video_translation_client._models import JobSnapshot
 from video_translation_client._waiting import (
@@ -128,10 +128,10 @@ class JobGroup(_Group[Job]):
         """Have the service cancel every job; return in order whether each is cancelled now.
 
         Raises:
-            APIError: the service refused, or cannot cancel.
-            ServerUnreachableError: it gave no answer.
+            APIError: the service refused, or cannot cancel; raised once all the others were tried.
+            ServerUnreachableError: it gave no answer; as above.
         """
-        return [job.cancel() for job in self._jobs]
+        return _outcomes([_cancel(job) for job in self._jobs])
 
     def __await__(self) -> Generator[Any, None, list[JobSnapshot]]:
         """Wait like `result()`, without blocking the event loop."""
@@ -182,11 +182,27 @@ class AsyncJobGroup(_Group[AsyncJob]):
         """Have the service cancel every job; return in order whether each is cancelled now.
 
         Raises:
-            APIError: the service refused, or cannot cancel.
-            ServerUnreachableError: it gave no answer.
+            APIError: the service refused, or cannot cancel; raised once all the others were tried.
+            ServerUnreachableError: it gave no answer; as above.
         """
-        return list(await asyncio.gather(*(job.cancel() for job in self._jobs)))
+        return _outcomes(await asyncio.gather(*(job.cancel() for job in self._jobs), return_exceptions=True))
 
     def __await__(self) -> Generator[Any, None, list[JobSnapshot]]:
         """Wait like `result()`."""
         return self.result().__await__()
+
+
+def _cancel(job: Job) -> bool | BaseException:
+    try:
+        return job.cancel()
+    except VideoTranslationError as error:
+        return error
+
+
+def _outcomes(outcomes: Sequence[bool | BaseException]) -> list[bool]:
+    cancelled = []
+    for outcome in outcomes:
+        if isinstance(outcome, BaseException):
+            raise outcome
+        cancelled.append(outcome)
+    return cancelled

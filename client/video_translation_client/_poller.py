@@ -107,9 +107,17 @@ class Poller:
             self._next = math.inf
         turns = self._turns.take()
         if turns:
-            self._ask_all(turns)
+            self._ask_or_survive(turns)
         self._schedule(self._turns.next_in())
         return None
+
+    def _ask_or_survive(self, turns: list[Turn]) -> None:
+        try:
+            self._ask_all(turns)
+        except Exception as error:
+            # For example a hook in an `http_client` of the user's. No job may be forgotten over it.
+            logger.exception("asking for %d jobs failed in a way that nobody expected", len(turns))
+            self._note_trouble(turns, error)
 
     def _ask_all(self, turns: list[Turn]) -> None:
         readable = self._log.readable
@@ -198,7 +206,7 @@ class Poller:
             attempt = max(turn.attempt for turn in turns)
             logger.info("poll attempt %d: %s: %s; %s", attempt, how, told, _next_try(pauses))
 
-    def _note_trouble(self, turns: Sequence[Turn], error: VideoTranslationError) -> None:
+    def _note_trouble(self, turns: Sequence[Turn], error: Exception) -> None:
         if not turns:
             return
         floor = error.retry_after if isinstance(error, APIError) else None

@@ -40,11 +40,13 @@ from video_translation_client._health import Health
 from video_translation_client._job_events import EventStream
 from video_translation_client._metrics import Durations, Metrics, Responses
 from video_translation_client._models import Event, JobSnapshot
+from video_translation_client._modes import Mode
 from video_translation_client._operations import Attempt, Delivery, Endpoint, Recovery
 from video_translation_client._polling import CLASSIC_POLL, JOB_POLL, SAFETY_NET, PollPolicy
 from video_translation_client._raw import RawResponse
 from video_translation_client._receiver import Receiver, Reply
 from video_translation_client._registration import Registration
+from video_translation_client._signature import Verified
 from video_translation_client._storage import InboxState, InboxStorage
 from video_translation_client._waiting import (
     ALL_COMPLETED,
@@ -94,6 +96,7 @@ __all__ = [  # noqa: RUF022 - plainly sorted
     "JobGroup",
     "JobSnapshot",
     "Metrics",
+    "Mode",
     "NotFoundError",
     "PayloadTooLargeError",
     "PermissionDeniedError",
@@ -110,6 +113,7 @@ __all__ = [  # noqa: RUF022 - plainly sorted
     "ServerError",
     "ServerUnreachableError",
     "UnexpectedResponseError",
+    "Verified",
     "VideoTranslationClient",
     "VideoTranslationError",
     "WaitTimeoutError",

@@ -142,6 +142,10 @@ class Stream:
                 if not ending.is_set():
                     self._refused(error)
                 return
+            except Exception as error:
+                # For example a hook in an `http_client` of the user's. It must not end the thread.
+                logger.exception("the event stream failed in a way that nobody expected")
+                opened, reason = False, f"{type(error).__name__}: {error}"
             failures = 0 if opened else failures + 1
             if not ending.is_set():
                 pause = self._pause(failures)

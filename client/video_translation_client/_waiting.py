@@ -185,8 +185,15 @@ class _Watch(Generic[JobT]):
 
 
 def core(job: Job | AsyncJob) -> Job:
-    """Return the handle behind a view."""
-    return job._job if isinstance(job, AsyncJob) else job  # noqa: SLF001 - the two are one
+    """Return the handle behind a view.
+
+    Raises:
+        TypeError: it is none.
+    """
+    handle = job._job if isinstance(job, AsyncJob) else job  # noqa: SLF001 - the two are one
+    if not isinstance(handle, Job):
+        raise TypeError(f"{job!r} is no job; a group is a list of jobs, and groups can be added: wait(group + other)")
+    return handle
 
 
 def _leave_notices(jobs: Iterable[JobT], make: Callable[[JobT], Notice]) -> list[tuple[Job, Notice]]:

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -94,6 +95,20 @@ def test_the_key_is_sent_and_never_shown(
 def test_arguments_that_make_no_sense_are_named(options: dict[str, str], name: str) -> None:
     with pytest.raises(ValueError, match=name):
         VideoTranslationClient(**options)  # type: ignore[arg-type]
+
+
+def test_the_languages_may_be_any_iterable_and_a_video_that_is_none_is_refused(
+    server: FakeServer, make_client: MakeClient
+) -> None:
+    client = make_client()
+    for languages in ({"French"}, (name for name in ["French"]), {"French": 1}.keys()):
+        (job,) = client.translate("https://v", languages)  # type: ignore[arg-type]
+        assert client.job(job.id) is job
+    assert len(server.jobs) == 3
+    for video in (None, Path("talk.mp4")):
+        with pytest.raises(TypeError, match="video is a URL or a mapping"):
+            client.translate(video, "French")  # type: ignore[arg-type]
+    assert len(server.jobs) == 3
 
 
 def test_status_is_the_missions_door(server: FakeServer, make_client: MakeClient) -> None:

@@ -190,6 +190,22 @@ async def test_a_body_that_lies_about_its_length_is_cut_off(web: httpx.AsyncClie
     assert declared.status_code == 413
 
 
+async def test_a_length_that_is_no_number_is_not_trusted_and_harms_nobody(desk: Desk) -> None:
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": BODY}
+
+    for length in (b"\xb2", b"\xb9" * 40, b"-1", b"0x10"):
+        headers = [(b"content-length", length)]
+        headers += [(name.encode(), value.encode()) for name, value in sign(BODY, SECRET, "evt_1", NOW).items()]
+        await ReceiverApp(desk.receiver)({"type": "http", "method": "POST", "headers": headers}, receive, send)
+    assert [message["status"] for message in sent if "status" in message] == [204] * 4
+
+
 async def test_other_kinds_of_connection_are_declined_and_lifespan_is_answered(desk: Desk) -> None:
     app = ReceiverApp(desk.receiver)
     sent: list[str] = []

@@ -6,7 +6,9 @@ import socket
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
+import httpx
 import pytest
 
 from tests.client.conftest import FAST, NEVER, MakeClient
@@ -381,6 +383,37 @@ def test_a_job_that_can_never_be_read_fails_instead_of_waiting_for_ever(
     server.overrides["job"] = lambda: error(401, "unauthorized")
     with pytest.raises(AuthenticationError):
         client.job("vt_other").result(10)
+
+
+def test_a_hook_of_the_users_that_raises_does_not_make_a_job_forgotten(
+    plain_server: FakeServer, make_client: MakeClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    raised: list[str] = []
+
+    def hook(request: httpx.Request) -> None:
+        if request.url.path.startswith("/v3/video-translations/vt_") and not raised:
+            raised.append(request.url.path)
+            raise ZeroDivisionError("on purpose")
+
+    with httpx.Client(event_hooks={"request": [hook]}) as http:
+        client = make_client(plain_server.url, poll=FAST, http_client=http)
+        (job,) = client.translate("https://v", ["French"])
+        plain_server.move(job.id, "completed")
+        assert job.result(10).status == "completed"
+        client.close()
+    assert raised
+    assert "Traceback" in caplog.text
+    assert client.health().last_error == "on purpose"
+
+
+@pytest.mark.parametrize("job_id", ["", None, 7])
+def test_what_is_no_job_id_is_refused_at_once(make_client: MakeClient, job_id: Any) -> None:
+    client = make_client("http://localhost:1")
+    for call in (client.job, client.get_job, client.cancel):
+        with pytest.raises(ValueError, match="job_id must be a job's id"):
+            call(job_id)
+    with pytest.raises(ValueError, match="job_id"):
+        client.poll_status("")  # None is the newest
 
 
 def test_a_job_is_found_again_by_its_id(server: FakeServer, make_client: MakeClient) -> None:

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 
+import httpx
 import pytest
 
 from tests.client.conftest import FAST, MakeClient
@@ -44,6 +45,7 @@ def test_a_job_is_followed_over_the_stream_and_nothing_is_asked(
     client = make_client()
     client.on_event(recorder)
     jobs = client.translate("https://v", ["French", "German"])
+    until(lambda: client._engine.reconciler.covered)  # who waits before that has the log read at once
     for job in jobs:
         streaming.move(job.id, "running")
         streaming.move(job.id, "completed", video_url="https://cdn/1")
@@ -214,6 +216,30 @@ def test_closing_in_the_middle_of_a_silence_is_quick(streaming: FakeServer, make
     until(lambda: opened(client))
     client.close()
     assert stream_threads() == 0
+
+
+def test_a_hook_of_the_users_that_raises_does_not_end_the_stream(
+    streaming: FakeServer, make_client: MakeClient, recorder: Recorder, caplog: pytest.LogCaptureFixture
+) -> None:
+    raised: list[str] = []
+
+    def hook(request: httpx.Request) -> None:
+        if request.url.path.endswith("/events/stream") and not raised:
+            raised.append(request.url.path)
+            raise ZeroDivisionError("on purpose")
+
+    with httpx.Client(event_hooks={"request": [hook]}) as http:
+        client = make_client(http_client=http)
+        client.on_event(recorder)
+        (job,) = client.translate("https://v", ["French"])
+        streaming.move(job.id, "running")
+        streaming.move(job.id, "completed")
+        assert job.result(10).status == "completed"
+        recorder.wait_for(3)
+        client.close()
+    assert recorder.sequences(job.id) == [1, 2, 3]
+    assert raised
+    assert "Traceback" in caplog.text
 
 
 def test_an_answer_that_is_no_stream_is_none(

@@ -7,6 +7,7 @@ import threading
 import time
 import tracemalloc
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -26,6 +27,7 @@ from video_translation_client import (
     JobGroup,
     JobSnapshot,
     NotFoundError,
+    PermissionDeniedError,
     WaitTimeoutError,
     as_completed,
     wait,
@@ -283,6 +285,30 @@ def test_a_conflict_over_a_job_that_goes_on_is_raised(server: FakeServer, make_c
     (job,) = make_client(max_retries=0).translate("https://v", ["French"])
     with pytest.raises(ConflictError):
         job.cancel()
+
+
+@pytest.mark.parametrize("awaited", [False, True])
+async def test_a_group_cancels_what_it_can_before_it_raises(
+    server: FakeServer, make_client: MakeClient, *, awaited: bool
+) -> None:
+    cancel_with(server, lambda job_id: server.move(job_id, "failed", cancelled_at=time.time()))
+    jobs = make_client().translate("https://v", ["French", "German", "Italian"])
+    refusing = functools.partial(_refuse, server.answer, f"/{jobs[0].id}/cancel")
+    server.answer = refusing  # type: ignore[method-assign]  # as above
+    with pytest.raises(PermissionDeniedError):
+        await AsyncJobGroup(map(AsyncJob, jobs)).cancel() if awaited else jobs.cancel()
+    assert [job.cancelled() for job in jobs] == [False, True, True]
+
+
+def _refuse(otherwise: Callable[..., Any], path: str, method: str, target: str, *rest: Any) -> Any:
+    return error(403, "forbidden") if target.endswith(path) else otherwise(method, target, *rest)
+
+
+def test_what_is_no_job_is_named_with_the_way_to_wait_for_groups(registry: JobRegistry) -> None:
+    group = JobGroup(make(registry))
+    with pytest.raises(TypeError, match=r"wait\(group \+ other\)"):
+        wait([group])  # type: ignore[type-var]
+    assert wait(group + group, 0).not_done == set(group)
 
 
 async def test_a_service_without_cancel_is_named(plain_server: FakeServer, make_client: MakeClient) -> None:

@@ -11,7 +11,7 @@ import pytest
 from tests.client.conftest import MakeClient
 from tests.client.fake_server import FakeServer, sign
 from tests.client.recorder import Recorder
-from video_translation_client import Webhooks, WebhookVerificationError
+from video_translation_client import Verified, Webhooks, WebhookVerificationError
 
 VECTORS = json.loads((Path(__file__).parents[2] / "contract" / "signatures.json").read_text("utf-8"))
 SECRET = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
@@ -42,6 +42,7 @@ def test_what_it_signs_it_verifies(secret: Any) -> None:
     webhooks = at_noon(secret)
     headers = webhooks.sign(BODY, event_id="evt_1")
     verified = webhooks.verify(BODY, headers)
+    assert isinstance(verified, Verified)
     assert (verified.family, verified.event_id) == ("standard", "evt_1")
     versions = [entry.partition(",")[0] for entry in headers["webhook-signature"].split()]
     assert len(versions) == (1 if isinstance(secret, str) else 2)

@@ -37,6 +37,7 @@ from video_translation_client._operations.events import (
 )
 from video_translation_client._operations.jobs import (
     cancel_job,
+    check_job_id,
     create_translation,
     get_job,
     get_status,
@@ -65,6 +66,7 @@ __all__ = [
     "Recovery",
     "add_endpoint",
     "cancel_job",
+    "check_job_id",
     "create_endpoint",
     "create_translation",
     "delete_endpoint",

@@ -23,6 +23,8 @@ def create_translation(
     video: str | Mapping[str, Any], output_languages: Sequence[str], options: Mapping[str, Any]
 ) -> Operation[tuple[str, ...]]:
     """Start one job per language; the answer is their ids."""
+    if not isinstance(video, str | Mapping):
+        raise TypeError(f"video is a URL or a mapping such as {{'type': 'url', 'url': ...}}, not {video!r}")
     source = {"type": "url", "url": video} if isinstance(video, str) else dict(video)
     body = {"video": source, "output_languages": list(output_languages), **options}
     return Operation("create_translation", "POST", _JOBS, _read_ids, body=body, keyed=True)
@@ -84,6 +86,16 @@ def get_status(job_id: str | None = None) -> Operation[JobSnapshot]:
     return Operation("get_status", "GET", "/status", read_job, query=query, repeatable=True, heed=_heed)
 
 
+def check_job_id(job_id: object) -> None:
+    """Refuse what cannot be a job's id, before it becomes another path.
+
+    Raises:
+        ValueError: it is empty, or no text.
+    """
+    if not isinstance(job_id, str) or not job_id:
+        raise ValueError(f"job_id must be a job's id, such as job.id of an earlier run, not {job_id!r}")
+
+
 def _heed(snapshot: JobSnapshot, retry_after: float) -> JobSnapshot:
     return replace(snapshot, retry_after=retry_after)
 
@@ -118,4 +130,5 @@ def _read_languages(answer: Any) -> tuple[str, ...]:
 
 
 def _job_path(job_id: str) -> str:
+    check_job_id(job_id)
     return f"{_JOBS}/{quote(job_id, safe='')}"

@@ -42,8 +42,7 @@ async def answer(receiver: Receiver, scope: Scope, receive: Receive) -> Reply | 
     """Read a request and let the receiver judge it; None when the sender went away in the middle."""
     # The names are in lower case already (ASGI specification, HTTP connection scope).
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-    declared = headers.get("content-length", "")
-    if declared.isdigit() and int(declared[:12]) > MAX_BODY:
+    if declares_too_much(headers.get("content-length", "")):
         return receiver.too_large()
     body = bytearray()
     more = True
@@ -56,6 +55,11 @@ async def answer(receiver: Receiver, scope: Scope, receive: Receive) -> Reply | 
             return receiver.too_large()
         more = message.get("more_body", False)
     return await judge(receiver, scope["method"], headers, bytes(body))
+
+
+def declares_too_much(length: str) -> bool:
+    """Whether a `content-length` is above the limit; one that is no number says nothing, and the body is counted."""
+    return length.isascii() and length.isdigit() and int(length[:12]) > MAX_BODY
 
 
 async def judge(receiver: Receiver, method: str, headers: Mapping[str, str], body: bytes) -> Reply:

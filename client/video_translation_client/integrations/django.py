@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from video_translation_client._receiver import MAX_BODY, Receiver, Reply
-from video_translation_client.integrations.asgi import judge
+from video_translation_client.integrations.asgi import declares_too_much, judge
 
 try:
     from django.http import HttpRequest, HttpResponse
@@ -56,8 +56,7 @@ def async_webhook_view(receiver: Receiver) -> Callable[[HttpRequest], Awaitable[
 
 def _read(request: HttpRequest) -> bytes | None:
     # Not `request.body`: that would read a body of any length, or refuse by a limit of the project's.
-    declared = request.headers.get("content-length", "")
-    if declared.isascii() and declared.isdigit() and int(declared[:12]) > MAX_BODY:
+    if declares_too_much(request.headers.get("content-length", "")):
         return None
     try:
         body: bytes = request.read(MAX_BODY + 1)
