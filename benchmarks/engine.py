@@ -19,7 +19,7 @@ import apsw
 from benchmarks.traffic import Shape, endpoints
 from video_translation_server import logs
 from video_translation_server.app import Application, running
-from video_translation_server.clock import SystemClock
+from video_translation_server.clock import VirtualClock
 from video_translation_server.settings import Settings
 from video_translation_server.store import Store
 
@@ -29,7 +29,7 @@ LOOK = 0.002
 """Seconds between two looks at what is still open; a look costs some 20 us, on the engine's account."""
 
 
-class Gate(SystemClock):
+class Gate(VirtualClock):
     """The machine's clock, which stands at an instant (None: runs) until it is opened."""
 
     def __init__(self, stands_at: float | None) -> None:

@@ -12,8 +12,8 @@ import structlog
 from fastapi import FastAPI
 
 from video_translation_server import lifecycle
-from video_translation_server.api import Context, Polls, Tail, Waiters, create_api
-from video_translation_server.clock import Clock, SystemClock
+from video_translation_server.api import Context, Polls, Simulator, Tail, Waiters, create_api
+from video_translation_server.clock import Clock, VirtualClock
 from video_translation_server.delivery.attempt import Attempter
 from video_translation_server.delivery.worker import Worker
 from video_translation_server.ids import Ids, random_id
@@ -23,9 +23,11 @@ from video_translation_server.probe import Probe, unobserved
 from video_translation_server.retry import RetryPolicy
 from video_translation_server.settings import Settings
 from video_translation_server.signing import new_secret
+from video_translation_server.simulation.control import Control
 from video_translation_server.simulation.mover import Mover
 from video_translation_server.simulation.planner import Odds, Planner
 from video_translation_server.simulation.scenario import load
+from video_translation_server.simulation.timeline import Timeline
 from video_translation_server.store import Retention, Store, open_store
 from video_translation_server.transitions import record
 from video_translation_server.upkeep import Sweeping, Upkeep
@@ -44,6 +46,7 @@ class Application:
     api: FastAPI
     store: Store
     stopping: asyncio.Event
+    simulator: Simulator | None
 
 
 @asynccontextmanager
@@ -58,12 +61,12 @@ async def running(
         StoreError: The store cannot be opened.
         InvalidError: A network in `allow_targets` is none, or the scenario cannot be read.
     """
-    clock = clock or SystemClock()
     policy = AddressPolicy.from_settings(settings.allow_targets, loopback=settings.is_loopback)
     planner = _planner(settings)
     async with AsyncExitStack() as closing:
         store = await open_store(settings.store, ids=ids, disable_after=settings.disable_after, probe=probe)
         closing.push_async_callback(store.close)
+        clock = clock or await _kept_clock(store, settings)
         sender = Http1Sender(policy, connect_timeout=settings.connect_timeout, ca_file=_text(settings.ca_file))
         closing.push_async_callback(sender.close)
         loops = _Loops()
@@ -72,8 +75,10 @@ async def running(
             await _start_first_job(store, planner, clock, ids)
         loops.start("simulation", _mover(settings, store, clock, ids).run)
         loops.start("delivery", _worker(settings, store, sender, clock, probe).run)
-        loops.start("upkeep", _upkeep(settings, store, clock).run)
-        loops.start("sweeping", Sweeping(store, clock, interval=settings.poll_interval).run)
+        upkeep, sweeping = _upkeep(settings, store, clock), Sweeping(store, clock, interval=settings.poll_interval)
+        loops.start("upkeep", upkeep.run)
+        loops.start("sweeping", sweeping.run)
+        control = Control(store, clock, ids, planner, media_url=settings.media_url)
         tail = Tail(store, limit=settings.stream_limit, interval=settings.poll_interval)
         loops.start("streams", tail.run)
         context = Context(
@@ -94,8 +99,31 @@ async def running(
             admin_digest=None if settings.admin_key is None else _digest(settings.admin_key),
             is_open=settings.is_open,
             max_request_bytes=settings.max_request_bytes,
+            simulator=_simulator(store, clock, upkeep, sweeping, control) if settings.simulator else None,
         )
-        yield Application(create_api(context), store, context.stopping)
+        yield Application(create_api(context), store, context.stopping, context.simulator)
+
+
+async def _kept_clock(store: Store, settings: Settings) -> Clock:
+    """The clock goes on where the store's last server left it, also where nobody may set it any more."""
+    state = await store.clock()
+    if state is not None and not settings.simulator:
+        log.warning("the clock was set by a simulator; start with --simulator true to change it", speed=state.speed)
+    return VirtualClock(state)
+
+
+def _simulator(store: Store, clock: Clock, upkeep: Upkeep, sweeping: Sweeping, control: Control) -> Simulator | None:
+    """The doors under `/_sim`, unless the clock is a test's own."""
+    if not isinstance(clock, VirtualClock):
+        return None
+
+    async def chores() -> None:
+        await upkeep.expire()
+        while await sweeping.step():
+            pass
+
+    timeline = Timeline(store, clock, chores=chores, upkeep=upkeep.tick)
+    return Simulator(clock, timeline, control)
 
 
 def _planner(settings: Settings) -> Planner:

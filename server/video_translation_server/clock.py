@@ -8,6 +8,8 @@ import asyncio
 import contextlib
 import math
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 
@@ -21,21 +23,6 @@ class Clock(Protocol):
     async def wait(self, event: asyncio.Event, until: float | None) -> None:
         """Return when `event` is set or the clock reads `until` (None: only the event), whichever is first."""
         ...
-
-
-class SystemClock:
-    """The machine's clock."""
-
-    def now(self) -> float:
-        """The current time, Unix seconds."""
-        return time.time()
-
-    async def wait(self, event: asyncio.Event, until: float | None) -> None:
-        """Return when `event` is set or the clock reads `until`."""
-        delay = None if until is None else max(0.0, until - self.now())
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(delay):
-                await event.wait()
 
 
 class ManualClock:
@@ -68,3 +55,81 @@ class ManualClock:
                 for waiter in waiters:
                     waiter.cancel()
                 await asyncio.gather(*waiters, return_exceptions=True)
+
+
+@dataclass(frozen=True, slots=True)
+class ClockState:
+    """From what a virtual clock's reading follows.
+
+    Attributes:
+        virtual_at: What the clock showed, Unix seconds,
+        real_at: when it really was this time, Unix seconds.
+        speed: Virtual seconds per real second since then; 0: it stands still.
+    """
+
+    virtual_at: float
+    real_at: float
+    speed: float
+
+
+class VirtualClock:
+    """A clock that whoever runs the server may stop, set forward, and run faster. Used from one event loop only.
+
+    It never goes back: `resume` goes on from where it stands, at real speed.
+    """
+
+    def __init__(self, state: ClockState | None = None, *, real_time: Callable[[], float] = time.time) -> None:
+        """Go on from a state that was kept; without one it shows `real_time` (Unix seconds)."""
+        self._real_time = real_time
+        self._state = state or self._at(real_time(), 1.0)
+        self._waiting: dict[asyncio.Timeout, float] = {}
+
+    @property
+    def state(self) -> ClockState:
+        """From what its reading follows; kept, so that a restart goes on from it."""
+        return self._state
+
+    def now(self) -> float:
+        """The current virtual time, Unix seconds."""
+        state = self._state
+        return state.virtual_at + max(0.0, self._real_time() - state.real_at) * state.speed
+
+    def run(self, speed: float) -> None:
+        """From here on, pass `speed` virtual seconds per real second; 0: stand still."""
+        self._change(self._at(self.now(), speed))
+
+    def set_forward(self, instant: float) -> None:
+        """Show `instant` (Unix seconds) from here on; one that is past already changes nothing."""
+        if instant > self.now():
+            self._change(self._at(instant, self._state.speed))
+
+    async def wait(self, event: asyncio.Event, until: float | None) -> None:
+        """Return when `event` is set or the clock has reached `until`, by itself or because it was set forward."""
+        if until is None:
+            await event.wait()
+            return
+        while not event.is_set() and self.now() < until:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(None) as alarm:
+                    self._waiting[alarm] = until
+                    try:
+                        self._arm(alarm, until)
+                        await event.wait()
+                    finally:
+                        del self._waiting[alarm]
+
+    def _at(self, virtual: float, speed: float) -> ClockState:
+        return ClockState(virtual_at=virtual, real_at=self._real_time(), speed=speed)
+
+    def _change(self, state: ClockState) -> None:
+        self._state = state
+        for alarm, until in sorted(self._waiting.items(), key=lambda entry: entry[1]):
+            if not alarm.expired():
+                self._arm(alarm, until)
+
+    def _arm(self, alarm: asyncio.Timeout, until: float) -> None:
+        left, speed = until - self.now(), self._state.speed
+        if left > 0 and not speed:
+            alarm.reschedule(None)
+        else:
+            alarm.reschedule(asyncio.get_running_loop().time() + (max(0.0, left) / speed if speed else 0.0))

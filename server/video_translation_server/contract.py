@@ -15,10 +15,13 @@ from typing import Any
 from fastapi import FastAPI
 
 from video_translation_server import lifecycle, logs
-from video_translation_server.api import Context, Polls, Tail, Waiters, create_api
-from video_translation_server.clock import ManualClock
+from video_translation_server.api import Context, Polls, Simulator, Tail, Waiters, create_api
+from video_translation_server.clock import ManualClock, VirtualClock
+from video_translation_server.ids import Ids
 from video_translation_server.model import DEFAULT_WORKSPACE
+from video_translation_server.simulation.control import Control
 from video_translation_server.simulation.planner import Odds, Planner
+from video_translation_server.simulation.timeline import Timeline
 from video_translation_server.store import EventFilter, Store, open_store
 from video_translation_server.wire.responses import EventBody
 
@@ -72,11 +75,12 @@ async def _generate() -> dict[str, bytes]:
     with tempfile.TemporaryDirectory() as folder:
         store, clock = await open_store(f"{folder}/contract.db", ids=ids), ManualClock(1_795_219_200.0)
         tail = Tail(store)
+        planner = Planner(seconds=(10, 10), pending_share=0.1, odds=Odds(error=0), seed=1)
         context = Context(
             store=store,
             clock=clock,
             ids=ids,
-            planner=Planner(seconds=(10, 10), pending_share=0.1, odds=Odds(error=0), seed=1),
+            planner=planner,
             check_target=lambda _: None,
             new_secret=lambda: SECRET,
             is_ready=lambda: True,
@@ -84,6 +88,7 @@ async def _generate() -> dict[str, bytes]:
             waiters=Waiters(tail),
             polls=Polls(store, clock, ids, media_url=MEDIA_URL),
             media_url=MEDIA_URL,
+            simulator=_simulator(store, ids, planner),
         )
         api = create_api(context)
         try:
@@ -92,6 +97,17 @@ async def _generate() -> dict[str, bytes]:
             await store.close()
     described = {"openapi.json": _pretty(api.openapi()), "event.schema.json": _pretty(EventBody.model_json_schema())}
     return described | {f"examples/{name}.json": content for name, content in examples.items()}
+
+
+def _simulator(store: Store, ids: Ids, planner: Planner) -> Simulator:
+    """Only to describe its doors: nothing here goes through them."""
+    clock = VirtualClock()
+
+    async def nothing() -> None:
+        """No chores: there are no loops."""
+
+    control = Control(store, clock, ids, planner, media_url=MEDIA_URL)
+    return Simulator(clock, Timeline(store, clock, chores=nothing, upkeep=nothing), control)
 
 
 async def _answers(api: FastAPI, context: Context, clock: ManualClock) -> dict[str, bytes]:

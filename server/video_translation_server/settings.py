@@ -94,6 +94,10 @@ class Settings(BaseModel):
         "https://media.invalid/video-translations", description="Base of the URLs of completed videos."
     )
 
+    simulator: bool = Field(
+        True, description="Doors under /_sim that set the clock and move jobs, open as /v3/admin is. false: none."
+    )
+
     attempt_timeout: Seconds = Field(10, description="Deadline of one delivery attempt as a whole, seconds.")
     connect_timeout: Seconds = Field(5, description="Share of it for the connection, seconds.")
     retry_delays: Delays = Field(

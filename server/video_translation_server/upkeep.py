@@ -41,12 +41,16 @@ class Upkeep:
 
     async def tick(self) -> None:
         """One round."""
+        await self.expire()
         now = self._clock.now()
-        for endpoint_id in await self._store.expire_endpoints(now):
-            log.info("endpoint expired", endpoint_id=endpoint_id)
         if now >= self._pruned_at + PRUNE_EVERY:
             self._pruned_at = now
             await self.prune()
+
+    async def expire(self) -> None:
+        """Delete the endpoints that nobody has renewed."""
+        for endpoint_id in await self._store.expire_endpoints(self._clock.now()):
+            log.info("endpoint expired", endpoint_id=endpoint_id)
 
     async def prune(self) -> None:
         """One round of pruning, step by step; between two steps others' verbs get their turn."""
@@ -71,5 +75,9 @@ class Sweeping:
         with self._store.bells.sweeps.listen() as bell:
             while True:
                 bell.clear()
-                if not await self._store.advance_sweeps(self._clock.now(), chunk=CHUNK, backlog=BACKLOG):
+                if not await self.step():
                     await self._clock.wait(bell, self._clock.now() + self._interval)
+
+    async def step(self) -> bool:
+        """Walk on by one step; True while another one can follow at once."""
+        return await self._store.advance_sweeps(self._clock.now(), chunk=CHUNK, backlog=BACKLOG)

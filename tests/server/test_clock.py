@@ -1,4 +1,4 @@
-"""The clocks: the machine's, and the one that tests move."""
+"""The clocks: the server's, which its user may move, and the one that tests move."""
 
 import asyncio
 import random
@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from video_translation_server.clock import Clock, ManualClock, SystemClock
+from video_translation_server.clock import Clock, ClockState, ManualClock, VirtualClock
 
 SOON = 5.0
 """How long a test waits for what happens at once, seconds."""
@@ -18,32 +18,32 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-# The machine's clock
+# The server's clock, by itself
 
 
-def test_the_system_clock_reads_unix_seconds() -> None:
+def test_the_servers_clock_reads_unix_seconds() -> None:
     before = time.time()
-    assert before <= SystemClock().now() <= time.time()
+    assert before <= VirtualClock().now() <= time.time()
 
 
-async def test_the_system_clock_waits_for_an_event() -> None:
+async def test_the_servers_clock_waits_for_an_event() -> None:
     event = asyncio.Event()
-    waiting = asyncio.ensure_future(SystemClock().wait(event, None))
+    waiting = asyncio.ensure_future(VirtualClock().wait(event, None))
     await settle()
     assert not waiting.done()
     event.set()
     await asyncio.wait_for(waiting, SOON)
 
 
-async def test_the_system_clock_waits_for_an_instant() -> None:
-    clock = SystemClock()
+async def test_the_servers_clock_waits_for_an_instant() -> None:
+    clock = VirtualClock()
     until = clock.now() + 0.02
     await asyncio.wait_for(clock.wait(asyncio.Event(), until), SOON)
     assert clock.now() >= until - 0.005
 
 
-async def test_the_system_clock_takes_whichever_is_first() -> None:
-    clock, event = SystemClock(), asyncio.Event()
+async def test_the_servers_clock_takes_whichever_is_first() -> None:
+    clock, event = VirtualClock(), asyncio.Event()
     waiting = asyncio.ensure_future(clock.wait(event, clock.now() + 3600))
     await settle()
     assert not waiting.done()
@@ -55,7 +55,7 @@ async def test_the_system_clock_takes_whichever_is_first() -> None:
 # Both
 
 
-@pytest.fixture(params=[SystemClock, ManualClock])
+@pytest.fixture(params=[VirtualClock, ManualClock])
 def clock(request: pytest.FixtureRequest) -> Clock:
     made: Clock = request.param()
     return made
@@ -160,3 +160,81 @@ async def test_a_move_between_two_waits_is_not_missed() -> None:
     for _ in range(5):
         clock.advance(1)  # without a turn of the loop in between
     await asyncio.wait_for(working, SOON)
+
+
+# The server's clock, in its user's hand
+
+
+class RealTime:
+    """What a virtual clock takes for the machine's time."""
+
+    def __init__(self) -> None:
+        self.now = 500.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def real_time() -> RealTime:
+    return RealTime()
+
+
+def test_a_clock_that_stands_still_does_not_pass(real_time: RealTime) -> None:
+    clock = VirtualClock(real_time=real_time)
+    real_time.now += 10
+    clock.run(0)
+    real_time.now += 1000
+    assert clock.now() == 510
+    clock.run(1)
+    real_time.now += 1
+    assert clock.now() == 511, "it goes on from where it stood"
+    clock.run(60)
+    real_time.now += 2
+    assert clock.now() == 631
+
+
+def test_setting_forward_never_sets_back(real_time: RealTime) -> None:
+    clock = VirtualClock(real_time=real_time)
+    clock.set_forward(400)
+    assert clock.now() == 500
+    clock.set_forward(900)
+    real_time.now += 1
+    assert clock.now() == 901
+    real_time.now -= 100
+    assert clock.now() == 900, "not even when the machine's clock is set back"
+
+
+def test_a_state_that_was_kept_goes_on(real_time: RealTime) -> None:
+    before = VirtualClock(real_time=real_time)
+    before.set_forward(10_000)
+    real_time.now += 50
+    assert VirtualClock(before.state, real_time=real_time).now() == 10_050
+
+
+async def test_setting_forward_wakes_those_whose_instant_has_come() -> None:
+    clock = VirtualClock(ClockState(virtual_at=0, real_at=0, speed=0))
+    woken: list[int] = []
+
+    async def sleeper(until: int) -> None:
+        await clock.wait(asyncio.Event(), until)
+        woken.append(until)
+
+    sleepers = [asyncio.ensure_future(sleeper(until)) for until in (300, 100, 200)]
+    await settle()
+    clock.set_forward(200)
+    await asyncio.wait_for(asyncio.gather(*sleepers[1:]), SOON)
+    assert woken == [100, 200]
+    clock.run(1e6)
+    await asyncio.wait_for(sleepers[0], SOON)
+
+
+async def test_a_clock_that_stops_wakes_nobody() -> None:
+    clock = VirtualClock(ClockState(virtual_at=0, real_at=time.time(), speed=1))
+    waiting = asyncio.ensure_future(clock.wait(asyncio.Event(), 3600))
+    await settle()
+    clock.run(0)
+    await settle()
+    assert not waiting.done()
+    clock.set_forward(3600)
+    await asyncio.wait_for(waiting, SOON)

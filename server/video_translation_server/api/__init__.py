@@ -14,13 +14,14 @@ from video_translation_server.api import (
     endpoints,
     events,
     health,
+    simulator,
     status,
     statuses,
     stream,
     translations,
     users,
 )
-from video_translation_server.api.context import Context
+from video_translation_server.api.context import Context, Simulator
 from video_translation_server.api.door import Door
 from video_translation_server.api.errors import install_error_handlers
 from video_translation_server.api.polls import Polls
@@ -28,7 +29,7 @@ from video_translation_server.api.tail import Tail
 from video_translation_server.api.waiters import Waiters
 from video_translation_server.wire.responses import ErrorAnswer
 
-__all__ = ["Context", "Polls", "Tail", "Waiters", "create_api"]
+__all__ = ["Context", "Polls", "Simulator", "Tail", "Waiters", "create_api"]
 
 
 def create_api(context: Context) -> FastAPI:
@@ -59,6 +60,8 @@ def create_api(context: Context) -> FastAPI:
         health,
     ):
         api.include_router(module.router)
+    if context.simulator is not None:
+        api.include_router(simulator.router)
     install_error_handlers(api)
     api.add_middleware(Door, keyless=context.is_open, max_request_bytes=context.max_request_bytes)
     return api

@@ -10,9 +10,9 @@ from fastapi import Depends, Request
 from video_translation_server.api.polls import Polls
 from video_translation_server.api.tail import Tail
 from video_translation_server.api.waiters import Waiters
-from video_translation_server.clock import Clock
+from video_translation_server.clock import Clock, VirtualClock
 from video_translation_server.ids import Ids, random_key
-from video_translation_server.model import Plan, Subject
+from video_translation_server.model import Job, Plan, Subject
 from video_translation_server.store import Store
 from video_translation_server.wire.scripts import Script
 
@@ -23,6 +23,66 @@ class Planner(Protocol):
     def plan(self, script: Script, subject: Subject) -> Plan:
         """The plan for one job: what its request asks for, and what is known of it."""
         ...
+
+
+class Timeline(Protocol):
+    """Port: the hand on the clock (decision 0013)."""
+
+    async def run(self, speed: float) -> None:
+        """Pass `speed` virtual seconds per real second from here on; 0 stands still."""
+        ...
+
+    async def advance(self, seconds: float) -> None:
+        """Set the clock forward; return when all that was due on the way has happened."""
+        ...
+
+    async def advance_to_next(self) -> None:
+        """Set the clock to the next instant at which anything is due."""
+        ...
+
+    async def next_due(self) -> float | None:
+        """The next instant at which anything is due, Unix seconds of the clock."""
+        ...
+
+
+class Control(Protocol):
+    """Port: moves jobs at once, whatever their plans say.
+
+    Those that move a job raise NotFoundError where there is none, ConflictError for one that has ended.
+    """
+
+    async def complete(self, job_id: str) -> Job:
+        """Complete a job."""
+        ...
+
+    async def fail(self, job_id: str, message: str) -> Job:
+        """Let a job fail."""
+        ...
+
+    async def advance(self, job_id: str) -> Job:
+        """Make the next move of a job's own plan."""
+        ...
+
+    async def stall(self, job_id: str) -> Job:
+        """Let a job stand still until it is moved by hand."""
+        ...
+
+    async def reset(self, job_id: str) -> Job:
+        """Put a job, also one that has ended, back to the beginning of its plan."""
+        ...
+
+    async def erase(self) -> None:
+        """Delete everything but workspaces, keys and the clock."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Simulator:
+    """What the doors under `/_sim` drive."""
+
+    clock: VirtualClock
+    timeline: Timeline
+    control: Control
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +103,7 @@ class Context:
         stopping: Set when the server stops: what goes on for long shall end.
         stream_heartbeat: Seconds without an event after which a stream gets a comment.
         stream_stall: Seconds after which a stream that takes nothing is cut.
+        simulator: What `/_sim` drives; None: there is no `/_sim`.
     """
 
     store: Store
@@ -64,6 +125,7 @@ class Context:
     max_request_bytes: int = 1024 * 1024
     stream_heartbeat: float = 15.0
     stream_stall: float = 10.0
+    simulator: Simulator | None = None
 
 
 def _context(request: Request) -> Context:

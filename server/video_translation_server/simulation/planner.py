@@ -59,9 +59,14 @@ class Planner:
         self._seconds = seconds
         self._pending_share = pending_share
         self._odds = odds
-        self._random = random.Random(seed)  # noqa: S311  (a simulation, and reproducible on purpose)
+        self._seed = seed
         self._scenario = scenario or Scenario()
         self._defaults = defaults or Script()
+        self.restart()
+
+    def restart(self) -> None:
+        """Draw from the beginning again: with a seed, the same fates in the same order."""
+        self._random = random.Random(self._seed)  # noqa: S311  (a simulation, and reproducible on purpose)
         self._number = 0
 
     def plan(self, script: Script, subject: Subject | None = None) -> Plan:

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
+from video_translation_server.clock import ClockState
 from video_translation_server.model import (
     Attempt,
     Batch,
@@ -189,8 +190,8 @@ class Store(Protocol):
         """All jobs of these batches, each batch's in their order; batches that the workspace has not are left out."""
         ...
 
-    async def job(self, workspace_id: str, job_id: str) -> Job:
-        """One job.
+    async def job(self, workspace_id: str | None, job_id: str) -> Job:
+        """One job; without a workspace, of whichever.
 
         Raises:
             NotFoundError: There is none of that id in the workspace.
@@ -490,6 +491,31 @@ class Store(Protocol):
 
     async def prune_requests(self, now: float, *, limit: int) -> int:
         """Delete at most `limit` answers that are kept no longer; how many."""
+        ...
+
+    # The simulator
+
+    async def clock(self) -> ClockState | None:
+        """The state of the clock that was kept last, if any."""
+        ...
+
+    async def keep_clock(self, state: ClockState) -> None:
+        """Keep the state of the clock; a power failure may undo it, together with everything that came after it."""
+        ...
+
+    async def is_delivering(self, now: float) -> bool:
+        """True while a delivery is leased, or one can be claimed at this instant."""
+        ...
+
+    async def next_endpoint_expiry(self) -> float | None:
+        """When the first endpoint's ttl runs out, or None."""
+        ...
+
+    async def erase(self) -> None:
+        """Delete everything but workspaces, their keys and the clock; positions and ids are not used again.
+
+        Claims are lost, also those under way.
+        """
         ...
 
     # Upkeep

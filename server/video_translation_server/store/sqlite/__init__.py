@@ -14,6 +14,7 @@ from typing import TypeVar
 
 import apsw
 
+from video_translation_server.clock import ClockState
 from video_translation_server.errors import StoreError
 from video_translation_server.ids import Ids, random_id
 from video_translation_server.model import (
@@ -53,6 +54,7 @@ from video_translation_server.store.sqlite import (
     pruning,
     requests,
     settlements,
+    simulator,
     sweeps,
     workspaces,
 )
@@ -177,7 +179,7 @@ class SqliteStore:
         """All jobs of these batches."""
         return await self._read(lambda connection: jobs.of_batches(connection, workspace_id, batch_ids))
 
-    async def job(self, workspace_id: str, job_id: str) -> Job:
+    async def job(self, workspace_id: str | None, job_id: str) -> Job:
         """One job."""
         return await self._read(lambda connection: jobs.get(connection, workspace_id, job_id))
 
@@ -423,6 +425,26 @@ class SqliteStore:
     async def prune_requests(self, now: float, *, limit: int) -> int:
         """Delete answers that are kept no longer."""
         return await self._writer.run(lambda connection: requests.prune(connection, now, self._real_time(), limit))
+
+    async def clock(self) -> ClockState | None:
+        """The state of the clock that was kept last."""
+        return await self._read(simulator.clock)
+
+    async def keep_clock(self, state: ClockState) -> None:
+        """Keep the state of the clock."""
+        await self._writer.run(lambda connection: simulator.keep_clock(connection, state), durable=False)
+
+    async def is_delivering(self, now: float) -> bool:
+        """Whether anything is leased or could be."""
+        return await self._read(lambda connection: claims.is_busy(connection, now))
+
+    async def next_endpoint_expiry(self) -> float | None:
+        """When the first endpoint runs out."""
+        return await self._read(simulator.next_expiry)
+
+    async def erase(self) -> None:
+        """Delete everything but workspaces, keys and the clock."""
+        await self._writer.run(simulator.erase, self._bells.jobs, self._bells.deliveries)
 
     async def prune(self, now: float, *, retention: Retention, after: int, chunk: int) -> int | None:
         """Delete what retention no longer keeps."""

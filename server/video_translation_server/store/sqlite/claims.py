@@ -40,8 +40,14 @@ _CANDIDATES = f"""
 SELECT n, rate_limit, next_send_at, max(1, coalesce(max_in_flight, :per_endpoint) >> strain)
   - (SELECT count(*) FROM deliveries c WHERE c.endpoint = n AND c.claim_id IS NOT NULL) AS room
 FROM open WHERE due <= :now AND (paused_until IS NULL OR paused_until <= :now)
-  AND (next_send_at IS NULL OR next_send_at <= :now + {BURST})
+  AND (next_send_at IS NULL OR next_send_at - {BURST} <= :now)
 ORDER BY due
+"""
+
+# Whether a place is free does not matter here: where none is, something is claimed.
+_BUSY = f"""
+SELECT EXISTS (SELECT 1 FROM deliveries WHERE claim_id IS NOT NULL)
+  OR EXISTS (SELECT 1 FROM ({_CANDIDATES}))
 """
 
 _NEXT_DUE = f"""
@@ -118,7 +124,8 @@ def _candidates(connection: apsw.Connection, wish: Wish) -> list[_Candidate]:
     for number, rate, sent_until, room in rows:
         next_send_at, allowed = max(sent_until or 0.0, wish.now), room
         if rate is not None:
-            allowed = math.floor((wish.now + BURST - next_send_at) * rate) + 1
+            # At least one, whatever rounding does: the query has found that it may go now.
+            allowed = max(1, math.floor((wish.now + BURST - next_send_at) * rate) + 1)
         if min(room, allowed) > 0:
             candidates.append(_Candidate(number, min(room, allowed), rate, next_send_at))
     return candidates
@@ -194,6 +201,11 @@ def release_all(connection: apsw.Connection) -> None:
 def next_due(connection: apsw.Connection, now: float) -> float | None:
     """The next instant later than `now` at which something can be claimed, as far as time decides."""
     return connection.execute(_NEXT_DUE, {"now": now}).get  # type: ignore[no-any-return]
+
+
+def is_busy(connection: apsw.Connection, now: float) -> bool:
+    """True while anything is leased, or could be."""
+    return bool(connection.execute(_BUSY, {"now": now, "per_endpoint": 1}).get)
 
 
 def _claim(row: Sequence[Any], now: float) -> Claim:

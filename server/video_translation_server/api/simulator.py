@@ -1,0 +1,131 @@
+"""`/_sim`: the clock, the jobs and the state of the simulation in its user's hand; open as `/v3/admin` is.
+
+Nothing of it exists on a server whose setting `simulator` is off.
+"""
+
+import time
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Response
+
+from video_translation_server import __version__
+from video_translation_server.api.answers import answer, plain
+from video_translation_server.api.auth import Admin
+from video_translation_server.api.context import Simulator, Surroundings
+from video_translation_server.errors import NotFoundError
+from video_translation_server.wire.events import iso_time, job_resource, maybe_iso_time
+from video_translation_server.wire.responses import Answer, Translation
+from video_translation_server.wire.scripts import failure_text
+from video_translation_server.wire.simulator import (
+    AdvanceRequest,
+    ClockAnswer,
+    Erased,
+    FailRequest,
+    Nothing,
+    SimulatorHealth,
+    SpeedRequest,
+)
+
+router = APIRouter(prefix="/_sim", tags=["simulator"], dependencies=[Admin])
+
+
+def _simulator(context: Surroundings) -> Simulator:
+    if context.simulator is None:
+        raise NotFoundError("this server has no simulator; start it with --simulator true")
+    return context.simulator
+
+
+Sim = Annotated[Simulator, Depends(_simulator)]
+"""Parameter type of a route that drives the simulation."""
+
+
+@router.get("/health", response_model=SimulatorHealth)
+async def health(sim: Sim) -> Response:
+    """The simulator answers."""
+    return plain({"status": "ok", "version": __version__, "clock": await _clock(sim)})
+
+
+@router.get("/clock", response_model=Answer[ClockAnswer])
+async def clock(sim: Sim) -> Response:
+    """Where the clock stands, and when anything is due next."""
+    return answer(await _clock(sim))
+
+
+@router.post("/clock/freeze", response_model=Answer[ClockAnswer])
+async def freeze(sim: Sim, _: Nothing | None = None) -> Response:
+    """Stop the clock: what is due now happens, nothing becomes due by itself."""
+    await sim.timeline.run(0)
+    return answer(await _clock(sim))
+
+
+@router.post("/clock/resume", response_model=Answer[ClockAnswer])
+async def resume(sim: Sim, _: Nothing | None = None) -> Response:
+    """Let the clock go on from where it stands, at real speed."""
+    await sim.timeline.run(1)
+    return answer(await _clock(sim))
+
+
+@router.post("/clock/speed", response_model=Answer[ClockAnswer])
+async def speed(request: SpeedRequest, sim: Sim) -> Response:
+    """Let the clock go on from where it stands, at another speed."""
+    await sim.timeline.run(request.factor)
+    return answer(await _clock(sim))
+
+
+@router.post("/clock/advance", response_model=Answer[ClockAnswer])
+async def advance(request: AdvanceRequest, sim: Sim) -> Response:
+    """Set the clock forward; the answer comes when all that was due on the way has happened, in order."""
+    if request.seconds is None:
+        await sim.timeline.advance_to_next()
+    else:
+        await sim.timeline.advance(request.seconds)
+    return answer(await _clock(sim))
+
+
+@router.post("/jobs/{video_translation_id}/complete", response_model=Answer[Translation])
+async def complete(video_translation_id: str, sim: Sim, _: Nothing | None = None) -> Response:
+    """Complete a job now, whatever was planned. 409 `conflict` for one that has ended."""
+    return answer(job_resource(await sim.control.complete(video_translation_id)))
+
+
+@router.post("/jobs/{video_translation_id}/fail", response_model=Answer[Translation])
+async def fail(video_translation_id: str, sim: Sim, request: FailRequest | None = None) -> Response:
+    """Let a job fail now. 409 `conflict` for one that has ended."""
+    message = failure_text((request or FailRequest()).message)
+    return answer(job_resource(await sim.control.fail(video_translation_id, message)))
+
+
+@router.post("/jobs/{video_translation_id}/advance", response_model=Answer[Translation])
+async def advance_job(video_translation_id: str, sim: Sim, _: Nothing | None = None) -> Response:
+    """Make a job's next planned move now. 409 `conflict` for one that has ended."""
+    return answer(job_resource(await sim.control.advance(video_translation_id)))
+
+
+@router.post("/jobs/{video_translation_id}/stall", response_model=Answer[Translation])
+async def stall(video_translation_id: str, sim: Sim, _: Nothing | None = None) -> Response:
+    """Let a job stand still until it is moved by hand. 409 `conflict` for one that has ended."""
+    return answer(job_resource(await sim.control.stall(video_translation_id)))
+
+
+@router.post("/jobs/{video_translation_id}/reset", response_model=Answer[Translation])
+async def reset_job(video_translation_id: str, sim: Sim, _: Nothing | None = None) -> Response:
+    """Put a job back to the beginning of its plan, from whatever status; its sequence goes on."""
+    return answer(job_resource(await sim.control.reset(video_translation_id)))
+
+
+@router.post("/reset", response_model=Answer[Erased])
+async def reset(sim: Sim, _: Nothing | None = None) -> Response:
+    """Delete jobs, events, endpoints and deliveries of every workspace; the seed begins anew, the clock stays."""
+    await sim.control.erase()
+    return answer({"reset": True})
+
+
+async def _clock(sim: Simulator) -> dict[str, Any]:
+    now, going = sim.clock.now(), sim.clock.state.speed
+    return {
+        "now": iso_time(now),
+        "frozen": not going,
+        "speed": going,
+        "offset_seconds": round(now - time.time(), 3),
+        "next_due_at": maybe_iso_time(await sim.timeline.next_due()),
+    }

@@ -1,0 +1,108 @@
+"""The server's time in its user's hand: stop it, set it forward, let it run faster (decision 0013).
+
+Setting it forward goes from due instant to due instant. At each one:
+
+1. The clock shows it, and the state is kept, so that no restart falls behind what has happened.
+2. Whatever waits for it wakes: the loops that move jobs and deliver. Chores (endpoints that run out, sweeps) are done.
+3. Only when no job is due, nothing is leased and nothing can be claimed does the next instant come.
+
+An attempt takes the real time that its receiver takes; none is cut short because the clock is in a hurry.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Iterator
+
+from video_translation_server.clock import VirtualClock
+from video_translation_server.store import Store
+
+LOOK_EVERY = 0.05
+"""Real seconds between two looks at the store when no bell has rung; bells are hints."""
+
+Chore = Callable[[], Awaitable[None]]
+
+
+class Timeline:
+    """The hand on the clock; one that sets it forward waits for the one before."""
+
+    def __init__(self, store: Store, clock: VirtualClock, *, chores: Chore, upkeep: Chore) -> None:
+        """Do `chores` at every instant, `upkeep` once where time has been set forward to."""
+        self._store = store
+        self._clock = clock
+        self._chores = chores
+        self._upkeep = upkeep
+        self._turn = asyncio.Lock()
+
+    async def run(self, speed: float) -> None:
+        """Pass `speed` virtual seconds per real second from here on; 0 stands still."""
+        async with self._turn:
+            self._clock.run(speed)
+            await self._keep()
+
+    async def advance(self, seconds: float) -> None:
+        """Set the clock `seconds` forward; everything that is due on the way happens, in the order of its time."""
+        async with self._turn:
+            with self._standing_still():
+                target = self._clock.now() + seconds
+                await self._settled()
+                while (due := await self.next_due()) is not None and due <= target:
+                    await self._reach(due)
+                await self._reach(target)
+                await self._upkeep()
+            await self._keep()
+
+    async def advance_to_next(self) -> None:
+        """Set the clock to the next instant at which anything is due; where nothing is, it stays."""
+        async with self._turn:
+            with self._standing_still():
+                await self._settled()
+                due = await self.next_due()
+                if due is not None:
+                    await self._reach(due)
+            await self._keep()
+
+    async def next_due(self) -> float | None:
+        """The next instant at which anything is due, Unix seconds of the clock; later than now as a rule."""
+        found = (
+            await self._store.next_job_due(),
+            await self._store.next_delivery_due(self._clock.now()),
+            await self._store.next_endpoint_expiry(),
+        )
+        return min((due for due in found if due is not None), default=None)
+
+    @contextlib.contextmanager
+    def _standing_still(self) -> Iterator[None]:
+        """What happens at an instant happens exactly then; afterwards the clock goes on as it did."""
+        speed = self._clock.state.speed
+        self._clock.run(0)
+        try:
+            yield
+        finally:
+            self._clock.run(speed)
+
+    async def _reach(self, instant: float) -> None:
+        self._clock.set_forward(instant)
+        await self._keep()
+        await self._settled()
+
+    async def _keep(self) -> None:
+        await self._store.keep_clock(self._clock.state)
+
+    async def _settled(self) -> None:
+        """Return when all that is due has happened, with all that followed from it at once."""
+        bells = self._store.bells
+        with bells.jobs.listen() as bell, bells.deliveries.listen(bell):
+            while True:
+                bell.clear()
+                await self._chores()
+                if not await self._is_busy():
+                    return
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(LOOK_EVERY):
+                        await bell.wait()
+
+    async def _is_busy(self) -> bool:
+        # Jobs first: a job's move and its deliveries are one commit, so that none is missed in between.
+        now = self._clock.now()
+        due = await self._store.next_job_due()
+        return (due is not None and due <= now) or await self._store.is_delivering(now)

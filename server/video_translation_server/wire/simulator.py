@@ -1,0 +1,65 @@
+"""The wire of the simulator's doors under `/_sim`: strict request bodies, and models of the answers.
+
+They are ours alone; what they do is said in contract/README.md.
+"""
+
+from typing import Literal
+
+from pydantic import BaseModel, Field, model_validator
+
+from video_translation_server.wire.strict import Strict
+
+TEN_YEARS = 10 * 365 * 86_400.0
+
+
+class Nothing(Strict):
+    """Body of a door that takes none: absent, or an empty object."""
+
+
+class AdvanceRequest(Strict):
+    """Body of `POST /_sim/clock/advance`: by `seconds`, or `to` the next instant at which anything is due."""
+
+    seconds: float | None = Field(None, ge=0, le=TEN_YEARS, allow_inf_nan=False)
+    to: Literal["next"] | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> "AdvanceRequest":
+        if (self.seconds is None) == (self.to is None):
+            raise ValueError('give either seconds, or to as "next"')
+        return self
+
+
+class SpeedRequest(Strict):
+    """Body of `POST /_sim/clock/speed`: virtual seconds per real second."""
+
+    factor: float = Field(ge=0.001, le=1000, allow_inf_nan=False)
+
+
+class FailRequest(Strict):
+    """Body of `POST /_sim/jobs/{id}/fail`: the reason that the job shows."""
+
+    message: str = Field("The simulated translation failed", min_length=1, max_length=1000)
+
+
+class ClockAnswer(BaseModel):
+    """Where the clock stands: ISO 8601; `speed` 0 while it is frozen; ahead of real time by `offset_seconds`."""
+
+    now: str
+    frozen: bool
+    speed: float
+    offset_seconds: float
+    next_due_at: str | None
+
+
+class SimulatorHealth(BaseModel):
+    """The simulator answers, and this is its clock."""
+
+    status: Literal["ok"]
+    version: str
+    clock: ClockAnswer
+
+
+class Erased(BaseModel):
+    """Everything but workspaces and keys is gone."""
+
+    reset: Literal[True]
