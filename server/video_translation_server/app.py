@@ -99,6 +99,7 @@ async def running(
             admin_digest=None if settings.admin_key is None else _digest(settings.admin_key),
             is_open=settings.is_open,
             max_request_bytes=settings.max_request_bytes,
+            concurrent_jobs=settings.concurrent_jobs,
             simulator=_simulator(store, clock, upkeep, sweeping, control) if settings.simulator else None,
         )
         yield Application(create_api(context), store, context.stopping, context.simulator)

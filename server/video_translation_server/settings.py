@@ -67,6 +67,9 @@ class Settings(BaseModel):
         (10.0, 10.0), description="Seconds that a job takes from creation to its end: 10, or a range as 5-15."
     )
     pending_share: Share = Field(0.1, description="Share of that time which a job waits before it runs.")
+    concurrent_jobs: int | None = Field(
+        None, ge=1, description="Jobs of a workspace that may go on at once; more get 429. The real service: 10."
+    )
     error_rate: Share = Field(0.1, description="Probability that a run of a job ends in an error.")
     error_message: str | None = Field(
         None, min_length=1, max_length=1000, description="What a failed job says: a text, or a preset as no_audio."

@@ -14,10 +14,15 @@ log = structlog.get_logger("transition")
 
 
 async def record(
-    store: Store, changes: Sequence[Change], *, batch: Batch | None = None, keep: Keep[list[bool]] | None = None
+    store: Store,
+    changes: Sequence[Change],
+    *,
+    batch: Batch | None = None,
+    at_most: int | None = None,
+    keep: Keep[list[bool]] | None = None,
 ) -> list[bool]:
     """Commit changes as `Store.record` does, with one log line per transition that took place."""
-    recorded = await store.record(changes, batch=batch, keep=keep)
+    recorded = await store.record(changes, batch=batch, at_most=at_most, keep=keep)
     for change, took_place in zip(changes, recorded, strict=True):
         if took_place:
             log.info(

@@ -96,6 +96,7 @@ class Context:
         is_open: No key is needed.
         new_key: Makes a key.
         is_ready: True while every loop of the server runs.
+        concurrent_jobs: Jobs of a workspace that may go on at once; None does not limit them.
         tail: Follows the log for the event streams and the waiters; it must be run.
         waiters: Who waits for a job to move.
         polls: Counts the polls of jobs that are moved by them.
@@ -123,6 +124,7 @@ class Context:
     is_open: bool = True
     new_key: Callable[[], str] = random_key
     max_request_bytes: int = 1024 * 1024
+    concurrent_jobs: int | None = None
     stream_heartbeat: float = 15.0
     stream_stall: float = 10.0
     simulator: Simulator | None = None

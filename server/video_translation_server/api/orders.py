@@ -101,10 +101,20 @@ class Order:
         """Commit the moves, all of them or none.
 
         Raises:
+            InvalidError: They are more jobs than may ever go on at once in a workspace.
+            BusyError: They are more than may now.
             ConflictError: A job has an id of the caller's own that another one has.
         """
+        at_most = self.context.concurrent_jobs
+        count = len({move.job.id for move in moves})
+        if at_most is not None and count > at_most:
+            raise InvalidError(
+                f"these are {count} video translations; at most {at_most} of a workspace go on at once",
+                code="resource_limit_reached",
+                param="output_languages" if batch is None else "video_translations",
+            )
         try:
-            await record(self.context.store, moves, batch=batch, keep=keep)
+            await record(self.context.store, moves, batch=batch, at_most=at_most, keep=keep)
         except ConflictError as error:
             if error.param != "id":
                 raise

@@ -162,7 +162,12 @@ class Store(Protocol):
     # Jobs and the log
 
     async def record(
-        self, changes: Sequence[Change], *, batch: Batch | None = None, keep: Keep[list[bool]] | None = None
+        self,
+        changes: Sequence[Change],
+        *,
+        batch: Batch | None = None,
+        at_most: int | None = None,
+        keep: Keep[list[bool]] | None = None,
     ) -> list[bool]:
         """Commit job moves, their events and one delivery per matching endpoint, together.
 
@@ -170,8 +175,10 @@ class Store(Protocol):
            before it. For a lost race the answer is False and nothing of that change is kept.
         2. `batch` is kept before the jobs that name it.
         3. When the last job of a batch ends, `batch.finished` is appended behind its event; once in a batch's life.
+        4. With `at_most`, no workspace that the changes are about has more jobs than that which have not ended.
 
         Raises:
+            BusyError: One would have; nothing of the call is kept.
             ConflictError: A job id to be created exists, or an event id, or the batch's; nothing of the call is kept.
         """
         ...

@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import apsw
+import pytest
 
-from tests.server.store.builders import NOW, WORKSPACE, read_log
+from tests.server.store.builders import NOW, WORKSPACE, created, read_log
+from video_translation_server.errors import BusyError
 from video_translation_server.store.sqlite import SqliteStore
 from video_translation_server.store.sqlite.database import APPLICATION_ID, migrations
 
@@ -45,4 +47,12 @@ async def test_jobs_and_events_of_version_5_belong_to_no_batch(tmp_path: Path) -
     job = await store.job(WORKSPACE, "job_1")
     assert (job.batch_id, job.item_index) == (None, None)
     assert [(event.job_id, event.batch_id) for event in await read_log(store)] == [("job_1", None)]
+    await store.close()
+
+
+async def test_jobs_of_version_7_count_among_those_that_go_on(tmp_path: Path) -> None:
+    file_of_version(tmp_path / "store.db", 7, JOB.replace("'completed'", "'running'"))
+    store = await SqliteStore.open(tmp_path / "store.db")
+    with pytest.raises(BusyError):
+        await store.record([created("job_2")], at_most=1)
     await store.close()

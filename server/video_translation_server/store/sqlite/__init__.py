@@ -151,14 +151,22 @@ class SqliteStore:
         await self._writer.run(log.last_position)
 
     async def record(
-        self, changes: Sequence[Change], *, batch: Batch | None = None, keep: Keep[list[bool]] | None = None
+        self,
+        changes: Sequence[Change],
+        *,
+        batch: Batch | None = None,
+        at_most: int | None = None,
+        keep: Keep[list[bool]] | None = None,
     ) -> list[bool]:
         """Commit job moves with their events and deliveries."""
 
         def verb(connection: apsw.Connection) -> list[bool]:
             if batch is not None:
                 batches.create(connection, batch)
-            return jobs.record(connection, changes, self._rules.ids)
+            recorded = jobs.record(connection, changes, self._rules.ids)
+            if at_most is not None:
+                jobs.check_going_on(connection, changes, at_most)
+            return recorded
 
         bells = (self._bells.jobs, self._bells.deliveries, self._bells.events)
         return await self._write(verb, *bells, keep=keep)

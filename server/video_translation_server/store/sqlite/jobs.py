@@ -3,13 +3,14 @@
 Every function takes a connection and runs inside the caller's transaction.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import apsw
 import msgspec
 
-from video_translation_server.errors import ConflictError, NotFoundError
+from video_translation_server.errors import BusyError, ConflictError, NotFoundError
 from video_translation_server.ids import Ids
 from video_translation_server.model import Batch, Change, Job, JobStatus, Plan
 from video_translation_server.store.base import JobFilter
@@ -25,6 +26,11 @@ JOB = f"{_COLUMNS}, (SELECT id FROM batches WHERE n = batch)"
 _MANY = (
     f"SELECT {JOB} FROM jobs WHERE id IN (SELECT value FROM json_each(?)) AND +workspace_id = ? AND deleted_at IS NULL"
 )
+
+_GOING_ON = "SELECT count(*), min(due_at) FROM jobs WHERE workspace_id = ? AND status IN ('pending', 'running')"
+
+LONGEST_PAUSE = 30
+"""Seconds after which a caller who was refused may ask again at the latest."""
 
 _OF_BATCHES = (
     f"SELECT {JOB} FROM jobs WHERE batch IN (SELECT n FROM batches WHERE id IN (SELECT value FROM json_each(?)) "
@@ -108,6 +114,18 @@ def _move(connection: apsw.Connection, job: Job) -> int | None:
             job.version - 1,
         ),
     ).get
+
+
+def check_going_on(connection: apsw.Connection, changes: Sequence[Change], at_most: int) -> None:
+    """Refuse what has been recorded if a workspace has more jobs now than may go on at once."""
+    for workspace_id, now in {change.job.workspace_id: change.event.created_at for change in changes}.items():
+        row: Any = connection.execute(_GOING_ON, (workspace_id,)).fetchone()
+        count, next_due = row
+        if count > at_most:
+            raise BusyError(
+                f"{count} video translations of this workspace would go on at once; at most {at_most} may",
+                retry_after=1 if next_due is None else min(max(math.ceil(next_due - now), 1), LONGEST_PAUSE),
+            )
 
 
 def get(connection: apsw.Connection, workspace_id: str | None, job_id: str) -> Job:
