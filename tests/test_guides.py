@@ -54,6 +54,31 @@ def test_the_blocks_about_modes_run(tmp_path: Path, capsys: pytest.CaptureFixtur
     ]
 
 
+@pytest.mark.timeout(120)
+def test_the_blocks_about_waiting_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = (GUIDES / "waiting.md").read_text("utf-8")
+    flags = ("--start-job", "false", "--translation-time", "0.3", "--error-rate", "0")
+    with LocalServer(tmp_path / "jobs.db", *flags) as server:
+        for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
+            code = block.replace("http://localhost:8000", server.url)
+            exec(compile(code, "waiting.md", "exec"), {})  # noqa: S102 - it is our own page
+    assert capsys.readouterr().out.splitlines() == [
+        "blocking: completed True",
+        "events: pending running completed",
+        "callback: completed",
+        "first: True 2",
+        "group: ['completed', 'completed']",
+        "by language: True",
+        "async events end with: completed",
+        "awaited: ['completed', 'completed']",
+        "again: completed",
+        "cancelled now: True",
+        "cancelled: True",
+        "re-attached: completed",
+        "from the first on: pending running completed",
+    ]
+
+
 def test_the_index_names_every_guide_and_links_lead_somewhere() -> None:
     assert {page.name for page in GUIDES.glob("*.md")} - {"README.md"} <= set(
         re.findall(r"\]\(([a-z-]+\.md)\)", (GUIDES / "README.md").read_text("utf-8"))

@@ -16,7 +16,7 @@ from video_translation_client._async_handle import AsyncJob
 from video_translation_client._async_registration import AsyncRegistration
 from video_translation_client._async_transport import AsyncHttpClient, AsyncTransport
 from video_translation_client._base_client import BaseClient
-from video_translation_client._calls import Call
+from video_translation_client._calls import AsyncJobCalls, Call
 from video_translation_client._dispatcher import EventCallback
 from video_translation_client._endpoints import AsyncClientWebhooks
 from video_translation_client._exchange import Answer
@@ -97,7 +97,7 @@ class AsyncVideoTranslationClient(BaseClient[AsyncHttpClient]):
         call = self._calls.translate(
             video, output_languages, timeout=timeout, idempotency_key=idempotency_key, **options
         )
-        return AsyncJobGroup(AsyncJob(job) for job in await self._run(call))
+        return AsyncJobGroup(AsyncJob(job, self._jobs) for job in await self._run(call))
 
     def job(self, job_id: str) -> AsyncJob:
         """Return the handle of a job by its id, for example after a restart.
@@ -105,7 +105,7 @@ class AsyncVideoTranslationClient(BaseClient[AsyncHttpClient]):
         Raises:
             ValueError: `job_id` is empty, or no text.
         """
-        return AsyncJob(self._calls.job(job_id))
+        return AsyncJob(self._calls.job(job_id), self._jobs)
 
     async def get_job(self, job_id: str, *, timeout: float | None = None) -> JobSnapshot:
         """Read one job.
@@ -284,3 +284,4 @@ class AsyncVideoTranslationClient(BaseClient[AsyncHttpClient]):
         if http_client is not None and not isinstance(http_client, AsyncHttpClient):
             raise TypeError(f"http_client must be an httpx.AsyncClient, not {type(http_client).__name__}")
         self._http = AsyncTransport(self._engine.terms, http_client)
+        self._jobs = AsyncJobCalls(self._calls, self._http.exchange)

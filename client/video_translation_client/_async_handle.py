@@ -9,9 +9,11 @@ import asyncio
 import functools
 import logging
 from collections.abc import Callable, Generator
-from typing import Any
+from typing import Any, Protocol
 
+from video_translation_client._cancelling import is_refusal, judge_refusal
 from video_translation_client._dispatcher import check_callback
+from video_translation_client._errors import APIError
 from video_translation_client._handle import Job
 from video_translation_client._job_events import EventStream
 from video_translation_client._models import JobSnapshot
@@ -19,16 +21,27 @@ from video_translation_client._models import JobSnapshot
 logger = logging.getLogger("video_translation_client")
 
 
+class AsyncJobPort(Protocol):
+    """What a view needs from its client."""
+
+    async def read_job(self, job_id: str) -> JobSnapshot:
+        """Ask the service for the job, and let every handle and waiter learn of the answer."""
+
+    async def cancel_job(self, job_id: str) -> JobSnapshot:
+        """Have the service cancel the job, and let every handle and waiter learn of the answer."""
+
+
 class AsyncJob:
     """A translation job in one language. Made by `await client.translate()` and `client.job()`.
 
-    Two views of the same job are equal. What asks the service does so on a thread, for the time of the request.
+    Two views of the same job are equal. What asks the service does so on the running event loop.
     """
 
-    __slots__ = ("_job",)
+    __slots__ = ("_job", "_port")
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, port: AsyncJobPort) -> None:
         self._job = job
+        self._port = port
 
     def __repr__(self) -> str:
         return f"<Async{repr(self._job)[1:]}"
@@ -77,7 +90,7 @@ class AsyncJob:
             APIError: the service refused the question.
             ServerUnreachableError: it gave no answer.
         """
-        return await asyncio.to_thread(self._job.refresh)
+        return await self._port.read_job(self.id)
 
     async def cancel(self) -> bool:
         """Have the service cancel the job. Cancelling a task that awaits the job does not do that.
@@ -89,7 +102,15 @@ class AsyncJob:
             APIError: the service refused, or cannot cancel (the message says so); the job goes on.
             ServerUnreachableError: it gave no answer; whether the job goes on is not known.
         """
-        return await asyncio.to_thread(self._job.cancel)
+        if self.done():
+            return self.cancelled()
+        try:
+            await self._port.cancel_job(self.id)
+        except APIError as error:
+            if not is_refusal(error):
+                raise
+            judge_refusal(error, await self.refresh())
+        return self.cancelled()
 
     async def wait(self, timeout: float | None = None) -> bool:
         """Wait until the job has ended, at most `timeout` seconds; return whether it has."""
@@ -124,8 +145,8 @@ class AsyncJob:
     def events(self, timeout: float | None = None) -> EventStream:
         """Return the job's transitions, for `async for`: each once, in order, up to its end.
 
-        Begins with the first that this client knows of, and keeps the newest 64. Progress is left out. A
-        transition learned by asking, not by an event, has an empty `id` and an empty `raw`.
+        Begins with the job's first, also after a restart; without an event log, with the first that this client
+        knows of. Keeps the newest 64, without progress. One learned by asking has an empty `id` and `raw`.
 
         Args:
             timeout: seconds for all of them together; None waits as long as it takes.

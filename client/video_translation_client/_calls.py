@@ -5,8 +5,9 @@ Sending, and waiting for the answer, is left to the clients; what a call is on t
 
 from __future__ import annotations
 
+import functools
 import itertools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
@@ -103,7 +104,7 @@ class Calls:
         followed = registry.get(job_id)
         if followed is not None:
             return followed
-        job = registry.attach(job_id)
+        job = registry.attach(job_id, late=True)
         if not job.done():
             self._engine.modes.ready_soon()
             self._engine.reconciler.look(job_id)
@@ -112,6 +113,10 @@ class Calls:
     def get_job(self, job_id: str, *, timeout: float | None = None) -> Call[JobSnapshot, JobSnapshot]:
         """Read one job."""
         return Call(get_job(job_id), self._learned, Options(timeout))
+
+    def refresh(self, job_id: str) -> Call[JobSnapshot, JobSnapshot]:
+        """Read a job for its handle."""
+        return Call(get_job(job_id), functools.partial(self._engine.refreshed, job_id))
 
     def get_status(self, job_id: str | None = None, *, timeout: float | None = None) -> Call[JobSnapshot, JobSnapshot]:
         """Ask `/status`."""
@@ -196,6 +201,25 @@ class Calls:
     def _glanced(self, snapshot: JobSnapshot) -> JobSnapshot:
         self._engine.intake.glance(snapshot)
         return snapshot
+
+
+class AsyncJobCalls:
+    """What an async handle asks: with the client's options, on the event loop of whoever asks."""
+
+    def __init__(self, calls: Calls, exchange: Callable[[Operation[Any], Options], Awaitable[Answer]]) -> None:
+        self._calls = calls
+        self._exchange = exchange
+
+    async def read_job(self, job_id: str) -> JobSnapshot:
+        """Ask the service for the job, and let every handle and waiter learn of the answer."""
+        return await self._run(self._calls.refresh(job_id))
+
+    async def cancel_job(self, job_id: str) -> JobSnapshot:
+        """Have the service cancel the job, and let every handle and waiter learn of the answer."""
+        return await self._run(self._calls.cancel(job_id))
+
+    async def _run(self, call: Call[JobSnapshot, JobSnapshot]) -> JobSnapshot:
+        return call.read(await self._exchange(call.operation, call.options))
 
 
 def _statuses(ids: Sequence[str], options: Options) -> Listing[Page[JobSnapshot], JobSnapshot]:

@@ -109,7 +109,10 @@ class Engine:
 
     def read_job(self, job_id: str) -> JobSnapshot:
         """Ask the service for a job, and let every handle and waiter learn of the answer."""
-        snapshot = self.transport.send(get_job(job_id))
+        return self.refreshed(job_id, self.transport.send(get_job(job_id)))
+
+    def refreshed(self, job_id: str, snapshot: JobSnapshot) -> JobSnapshot:
+        """Let every handle and waiter learn of the answer to somebody who asked for a job, and return it."""
         self.intake.learn(snapshot)
         self.reconciler.poller.wake(job_id, asked=True)
         return snapshot
@@ -131,6 +134,13 @@ class Engine:
     def seek_events(self) -> None:
         """Have the event log read soon, by another thread."""
         self._upkeep.schedule("readers", 0.0, self._read_for_readers)
+
+    def seek_beginning(self, job_id: str) -> None:
+        """Have a job's first events looked for, by another thread."""
+        if self._closed:
+            self.registry.begin(job_id, ())
+        else:
+            self.reconciler.look_back(job_id)
 
     def _read_for_readers(self) -> None:
         try:

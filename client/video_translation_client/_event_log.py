@@ -12,6 +12,7 @@ from typing import Final
 
 from video_translation_client._errors import APIError, GoneError, InvalidRequestError, VideoTranslationError
 from video_translation_client._intake import Intake
+from video_translation_client._models import Event
 from video_translation_client._operations import EventPage, Operation, list_events
 from video_translation_client._operations.events import oldest_cursor
 from video_translation_client._options import Options
@@ -144,6 +145,15 @@ class EventLog:
                 break
             place = page.cursor
         return found
+
+    def history(self, job_id: str) -> list[Event]:
+        """Return the newest events of one job, oldest first; the place stays, and nothing is offered to the inbox.
+
+        Raises:
+            VideoTranslationError: the log could not be read.
+        """
+        page = self._transport.send(list_events(job_id=job_id))
+        return [event for event in reversed(page.events) if event.job.id == job_id]
 
     def start_over(self, error: APIError) -> None:
         """Go on from the oldest place that is left: the log was pruned, or the store behind it is a new one.

@@ -45,6 +45,9 @@ class JobPort(Protocol):
     def seek_events(self) -> None:
         """Have the event log read soon, by another thread."""
 
+    def seek_beginning(self, job_id: str) -> None:
+        """Have the job's first events looked for, by another thread."""
+
 
 class Job:
     """A translation job in one language. Made by `client.translate()` and `client.job()`.
@@ -101,8 +104,7 @@ class Job:
             APIError: the service refused the question.
             ServerUnreachableError: it gave no answer.
         """
-        snapshot = self._snapshot or self.refresh()
-        return snapshot.status
+        return (self._snapshot or self.refresh()).status
 
     def refresh(self) -> JobSnapshot:
         """Ask the service now, and return the job's state.
@@ -176,8 +178,8 @@ class Job:
     def events(self, timeout: float | None = None) -> EventStream:
         """Return the job's transitions, for `for` or `async for`: each once, in order, up to its end.
 
-        Begins with the first that this client knows of, and keeps the newest 64. Progress is left out. A
-        transition learned by asking, not by an event, has an empty `id` and an empty `raw`.
+        Begins with the job's first, also after a restart; without an event log, with the first that this client
+        knows of. Keeps the newest 64, without progress. One learned by asking has an empty `id` and `raw`.
 
         Args:
             timeout: seconds for all of them together; None waits as long as it takes.
@@ -189,6 +191,7 @@ class Job:
         return EventStream(
             self._transitions,
             seek=self._port.seek_events,
+            begin=functools.partial(self._port.seek_beginning, self._id),
             expired=functools.partial(self._timed_out, timeout),
             timeout=timeout,
         )
@@ -270,7 +273,7 @@ class Job:
         with self._lock:
             if self._ended or not snapshot.supersedes(self._snapshot):
                 return
-            self._snapshot = snapshot
+            self._snapshot = snapshot = snapshot.keeping(self._snapshot)
             notices = self._end(_failure(self._id, snapshot)) if snapshot.terminal else ()
         for notice in notices:
             notice()

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Final, Self
 
@@ -22,7 +22,8 @@ _MOST: Final = 64
 _ASK_AFTER: Final = 0.1
 _GIVE_UP_AFTER: Final = 3.0
 _LAST_WORD: Final = {COMPLETED: "success", FAILED: "fail"}
-
+_FIRST_SEQUENCE: Final = 1
+_KNOWN, _UNKNOWN, _SOUGHT = range(3)
 
 _STAGES: Final = {PENDING: 0, COMPLETED: 2, FAILED: 2}
 _UNDER_WAY: Final = 1
@@ -39,7 +40,7 @@ class Transitions:
     themselves, because those before it are under way: a reader has the log read, then takes it as it is.
     """
 
-    __slots__ = ("_asked", "_due", "_error", "_events", "_first", "_held", "_lock", "_wakes")
+    __slots__ = ("_asked", "_beginning", "_due", "_error", "_events", "_first", "_held", "_lock", "_wakes")
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -48,6 +49,7 @@ class Transitions:
         self._held: tuple[JobSnapshot, ...] = ()
         self._due = 0.0
         self._asked = False
+        self._beginning = _KNOWN
         self._error: BaseException | None = None
         self._wakes: tuple[Wake, ...] = ()
 
@@ -76,11 +78,37 @@ class Transitions:
                 self._settle()
         self._wake()
 
+    def expect_beginning(self) -> None:
+        """Say that the job may have begun before anybody here followed it: its first events are to be looked for."""
+        with self._lock:
+            if not self._events or self._events[0].job.sequence != _FIRST_SEQUENCE:
+                self._beginning = _UNKNOWN
+
+    def needs_beginning(self) -> bool:
+        """Say, once, that the first events have to be looked for now; nothing is read before `begin_with`."""
+        with self._lock:
+            needed = self._beginning == _UNKNOWN
+            if needed:
+                self._beginning = _SOUGHT
+            return needed
+
+    def begin_with(self, earlier: Iterable[Event]) -> None:
+        """Put the events that were found, oldest first, before those that came by themselves."""
+        with self._lock:
+            if self._beginning == _KNOWN:
+                return
+            known, self._events, self._first = self._events, (), 0
+            for event in (*earlier, *known):
+                self._add(event)
+            self._held = tuple(state for state in self._held if not self._has(state))
+            self._beginning = _KNOWN
+        self._wake()
+
     def close(self, error: BaseException) -> None:
         """Say that nothing more will come, and why. What is known can still be read."""
         with self._lock:
             self._settle()
-            self._error = error
+            self._error, self._beginning = error, _KNOWN
         self._wake()
 
     def at(self, place: int) -> tuple[Event | None, int]:
@@ -91,6 +119,8 @@ class Transitions:
             ClientClosedError: nothing more will come.
         """
         with self._lock:
+            if self._beginning != _KNOWN:
+                return None, place
             index = max(0, place - self._first)
             if index < len(self._events):
                 return self._events[index], self._first + index + 1
@@ -142,6 +172,8 @@ class Transitions:
     def _add(self, event: Event) -> None:
         if self._has(event.job):
             return
+        if event.job.sequence == _FIRST_SEQUENCE:
+            self._beginning = _KNOWN
         self._events = (*self._events, event)
         if len(self._events) > _MOST:
             self._events = self._events[1:]
@@ -159,22 +191,25 @@ class EventStream:
     Args:
         transitions: what to read.
         seek: asks that the event log be read soon.
+        begin: asks that the job's first events be looked for, from before anybody here followed it.
         expired: makes the error to raise when the time has run out.
         timeout: seconds for all events together; None waits as long as it takes.
     """
 
-    __slots__ = ("_deadline", "_expired", "_place", "_seek", "_transitions")
+    __slots__ = ("_begin", "_deadline", "_expired", "_place", "_seek", "_transitions")
 
     def __init__(
         self,
         transitions: Transitions,
         *,
         seek: Callable[[], None],
+        begin: Callable[[], None],
         expired: Callable[[], BaseException],
         timeout: float | None,
     ) -> None:
         self._transitions = transitions
         self._seek = seek
+        self._begin = begin
         self._expired = expired
         self._deadline = None if timeout is None else time.monotonic() + timeout
         self._place = 0
@@ -214,6 +249,8 @@ class EventStream:
                     await asyncio.wait_for(bell.wait(), pause)
 
     def _advance(self) -> Event | None:
+        if self._transitions.needs_beginning():
+            self._begin()
         if self._transitions.press(time.monotonic()):
             self._seek()
         event, self._place = self._transitions.at(self._place)

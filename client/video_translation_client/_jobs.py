@@ -10,6 +10,7 @@ import threading
 import time
 import weakref
 from collections import OrderedDict, defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -53,20 +54,23 @@ class JobRegistry:
         self._unknown_statuses: set[str] = set()
         self._closed: VideoTranslationError | None = None
 
-    def attach(self, job_id: str, snapshot: JobSnapshot | None = None) -> Job:
+    def attach(self, job_id: str, snapshot: JobSnapshot | None = None, *, late: bool = False) -> Job:
         """Return the job's handle, made anew where there is none.
 
         Args:
             job_id: the job.
             snapshot: what is known of it; something newer that was seen meanwhile wins.
+            late: it may have begun before this client.
         """
         with self._lock:
             job = self._waiting.get(job_id) or self._ended.get(job_id)
             if job is not None:
                 return job
             seen = self._seen.get(job_id)
-            newest = seen.newest if seen and seen.newest.supersedes(snapshot) else snapshot
+            newest = seen.newest.keeping(snapshot) if seen and seen.newest.supersedes(snapshot) else snapshot
             job = Job(job_id, self._port, newest, self._unclaimed.pop(job_id, None))
+            if late:
+                job._transitions.expect_beginning()  # noqa: SLF001 - the registry is what resolves handles
             if seen:
                 self._tell(job, seen.newest)
             if self._closed is not None:
@@ -105,6 +109,13 @@ class JobRegistry:
             job = self._waiting.get(job_id) or self._ended.get(job_id)
             transitions = self._claim(job_id) if job is None else job._transitions  # noqa: SLF001 - as above
         transitions.take(event)
+
+    def begin(self, job_id: str, earlier: Iterable[Event]) -> None:
+        """Give the readers of `job.events()` what the log held of the job, oldest first."""
+        with self._lock:
+            job = self._waiting.get(job_id) or self._ended.get(job_id)
+        if job is not None:
+            job._transitions.begin_with(earlier)  # noqa: SLF001 - as above
 
     def abandon(self, job_id: str, error: BaseException) -> None:
         """Fail a handle: nothing can be learned about its job any more."""
@@ -158,10 +169,10 @@ class JobRegistry:
             self._leave((status, job_id), bell)
 
     def close(self, error: VideoTranslationError) -> None:
-        """Fail every waiting handle and waiter with `error`."""
+        """Fail every waiting handle, reader and waiter with `error`."""
         with self._lock:
             self._closed = error
-            jobs = list(self._waiting.values())
+            jobs = [*self._waiting.values(), *self._ended.values()]  # of those that ended, readers may wait
             self._waiting.clear()
             for waiters in self._waiters.values():
                 for waiter in waiters:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -36,6 +36,8 @@ _PROGRESS_TYPE: Final = "video_translate.progress"
 # What a `datetime` can hold: the years 1 to 9999.
 _FIRST_SECOND: Final = datetime.min.replace(tzinfo=UTC).timestamp()
 _AFTER_LAST_SECOND: Final = datetime.max.replace(tzinfo=UTC, microsecond=0).timestamp()
+# A bulk status, or the real service's event, says little more than a status.
+_LASTING: Final = ("output_language", "title", "callback_id", "created_at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,12 @@ class JobSnapshot:
     def terminal(self) -> bool:
         """Whether the job has ended."""
         return self.status in TERMINAL_STATUSES
+
+    def keeping(self, known: JobSnapshot | None) -> JobSnapshot:
+        """Return this state with what never changes taken from `known` of the same job, where it is missing here."""
+        kept = {name: value for name in _LASTING if (value := getattr(known, name, None)) is not None}
+        lacking = {name: value for name, value in kept.items() if getattr(self, name) is None}
+        return replace(self, **lacking) if lacking else self
 
     def supersedes(self, other: JobSnapshot | None) -> bool:
         """Whether this state is at least as new as `other` of the same job."""

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from video_translation_client._asking import is_passing
 from video_translation_client._errors import VideoTranslationError
 from video_translation_client._event_log import EventLog
 from video_translation_client._health import Troubles
@@ -20,6 +21,7 @@ from video_translation_client._inbox import Inbox
 from video_translation_client._intake import Intake
 from video_translation_client._jobs import JobRegistry
 from video_translation_client._metrics import Meter
+from video_translation_client._models import Event
 from video_translation_client._poller import Poller
 from video_translation_client._polling import GAP_FILL, JOB_POLL, SAFETY_NET, PollPolicy
 from video_translation_client._transport import Transport
@@ -211,6 +213,26 @@ class Reconciler:
             return self.log.catch_up()
         self.look_at_waiting()
         return 0
+
+    # --- what was before this client ------------------------------------------------------------------
+
+    def look_back(self, job_id: str) -> None:
+        """Have a job's earlier events read, by the upkeep thread, for those who iterate over its events."""
+        self._upkeep.schedule(("history", job_id), 0.0, _numbered(lambda attempt: self._read_back(job_id, attempt)))
+
+    def _read_back(self, job_id: str, attempt: int) -> float | None:
+        events: list[Event] = []
+        try:
+            events = self.log.history(job_id)
+        except VideoTranslationError as error:
+            if is_passing(error):
+                delay = self._policies.gap.delay(attempt)
+                logger.warning("job %s: its events could not be read (%s); next try in %.1f s", job_id, error, delay)
+                self._troubles.note(str(error))
+                return delay
+            logger.info("job %s: the service does not tell of earlier events (%s)", job_id, error)
+        self._registry.begin(job_id, events)
+        return None
 
     # --- gaps -----------------------------------------------------------------------------------------
 

@@ -235,6 +235,9 @@ class Consumer:
     def seek_events(self) -> None:
         raise NotImplementedError
 
+    def seek_beginning(self, job_id: str) -> None:
+        raise NotImplementedError(job_id)
+
     def defer(self, work: Callable[[], object]) -> None:
         raise NotImplementedError
 

@@ -41,6 +41,9 @@ class Port:
     def seek_events(self) -> None:
         self.sought += 1
 
+    def seek_beginning(self, job_id: str) -> None:
+        raise NotImplementedError(job_id)
+
     def defer(self, work: Callable[[], object]) -> None:
         self.deferred += 1
         work()

@@ -20,6 +20,8 @@ class Port:
         self.told = told
         self.sought = 0
         self.on_seek: Callable[[], object] = lambda: None
+        self.beginnings: list[str] = []
+        self.on_beginning: Callable[[], object] = lambda: None
 
     def read_job(self, job_id: str) -> JobSnapshot:
         raise NotImplementedError(job_id)
@@ -39,6 +41,10 @@ class Port:
     def seek_events(self) -> None:
         self.sought += 1
         self.on_seek()
+
+    def seek_beginning(self, job_id: str) -> None:
+        self.beginnings.append(job_id)
+        self.on_beginning()
 
 
 def state(status: str, sequence: int | None = None, **fields: object) -> JobSnapshot:
@@ -207,7 +213,13 @@ def test_many_writers_and_readers_lose_nothing() -> None:
     results: list[list[int | None]] = []
 
     def read() -> None:
-        stream = EventStream(transitions, seek=lambda: None, expired=lambda: AssertionError("late"), timeout=30)
+        stream = EventStream(
+            transitions,
+            seek=lambda: None,
+            begin=lambda: None,
+            expired=lambda: AssertionError("late"),
+            timeout=30,
+        )
         results.append([item.job.sequence for item in stream])
 
     readers = [threading.Thread(target=read) for _ in range(8)]

@@ -143,6 +143,9 @@ class NoPort:
     def seek_events(self) -> None:
         raise NotImplementedError
 
+    def seek_beginning(self, job_id: str) -> None:
+        raise NotImplementedError(job_id)
+
     def defer(self, work: Callable[[], object]) -> None:
         raise NotImplementedError(work)
 

@@ -4,38 +4,30 @@ import asyncio
 import functools
 import inspect
 import threading
-import time
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Coroutine
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from tests.client.conftest import MakeClient
-from tests.client.fake_server import FakeServer, error
 from tests.client.test_job_events import Port
 from video_translation_client import (
     FIRST_COMPLETED,
     FIRST_EXCEPTION,
-    APIError,
     AsyncJob,
     AsyncJobGroup,
-    ConflictError,
     Job,
-    JobCancelledError,
     JobFailedError,
     JobGroup,
     JobSnapshot,
-    NotFoundError,
-    PermissionDeniedError,
     WaitTimeoutError,
     as_completed,
     wait,
     wait_async,
 )
 from video_translation_client._jobs import JobRegistry
-
-MANY = 10_000
 
 
 @pytest.fixture
@@ -48,6 +40,20 @@ def make(registry: JobRegistry, count: int = 3) -> list[Job]:
         JobSnapshot(f"vt_{number}", "pending", "pending", output_language=f"L{number}") for number in range(count)
     ]
     return [registry.attach(state.id, state) for state in states]
+
+
+class AsyncPort:
+    """Nobody asks the service here."""
+
+    async def read_job(self, job_id: str) -> JobSnapshot:
+        raise NotImplementedError(job_id)
+
+    async def cancel_job(self, job_id: str) -> JobSnapshot:
+        raise NotImplementedError(job_id)
+
+
+def view(job: Job) -> AsyncJob:
+    return AsyncJob(job, AsyncPort())
 
 
 def end(registry: JobRegistry, job: Job | AsyncJob, status: str = "completed") -> None:
@@ -101,10 +107,10 @@ def test_as_completed_runs_out_of_time_with_the_names_of_the_late(registry: JobR
 
 
 async def test_the_async_twins_wait_the_same_way(registry: JobRegistry) -> None:
-    one, two, three = jobs = [AsyncJob(job) for job in make(registry)]
+    one, two, three = jobs = [view(job) for job in make(registry)]
     end(registry, two)
     assert await wait_async(jobs, 0) == ({two}, {one, three})
-    assert [job async for job in as_completed([two, AsyncJob(two._job)])] == [two]
+    assert [job async for job in as_completed([two, view(two._job)])] == [two]
     threading.Timer(0.01, end, [registry, one]).start()
     assert (await one.result(10)).status == "completed"
     for late in (three.result, three.exception):
@@ -126,13 +132,13 @@ async def test_a_done_callback_that_nobody_would_await_is_refused(registry: JobR
     async def done(_: object) -> None:
         """What nobody would await."""
 
-    for job in (make(registry, 1)[0], AsyncJob(make(registry, 1)[0])):
+    for job in (make(registry, 1)[0], view(make(registry, 1)[0])):
         with pytest.raises(TypeError, match="coroutine function"):
             job.add_done_callback(done)
 
 
 async def test_async_done_callbacks_run_on_the_loop(registry: JobRegistry, caplog: pytest.LogCaptureFixture) -> None:
-    job = AsyncJob(make(registry, 1)[0])
+    job = view(make(registry, 1)[0])
     where: asyncio.Queue[int] = asyncio.Queue()
     job.add_done_callback(lambda _: 1 / 0)
     job.add_done_callback(lambda _: where.put_nowait(threading.get_ident()))
@@ -162,7 +168,7 @@ def test_a_group_is_a_sequence_that_ends_as_a_whole(registry: JobRegistry) -> No
 
 async def test_a_group_raises_at_the_first_failure(registry: JobRegistry) -> None:
     group = JobGroup(make(registry))
-    twin = AsyncJobGroup(AsyncJob(job) for job in group)
+    twin = AsyncJobGroup(view(job) for job in group)
     end(registry, group[1], "failed")
     with pytest.raises(JobFailedError, match="vt_1"):
         group.result(10)
@@ -187,16 +193,23 @@ def test_the_twins_have_the_same_names_and_parameters(kind: type, twin: type) ->
     assert doors(kind) == doors(twin)
 
 
-def test_ten_thousand_waiting_handles_cost_little_and_no_thread(registry: JobRegistry) -> None:
-    before = threading.active_count()
+def test_a_waiting_handle_costs_little_memory(registry: JobRegistry) -> None:
+    states = [JobSnapshot(f"vt_{number}", "pending", "pending") for number in range(500)]
     tracemalloc.start()
-    jobs = make(registry, MANY)
+    jobs = [registry.attach(state.id, state) for state in states]
+    for job in jobs:
+        assert job._notify(list)
+    bytes_per_handle = tracemalloc.get_traced_memory()[0] / len(jobs)
+    tracemalloc.stop()
+    assert bytes_per_handle < 1600
+
+
+def test_ten_thousand_waiting_handles_need_no_thread(registry: JobRegistry) -> None:
+    before = threading.active_count()
+    jobs = make(registry, 10_000)
     called: list[str] = []
     for job in jobs:
         job.add_done_callback(lambda job: called.append(job.id))
-    bytes_per_handle = tracemalloc.get_traced_memory()[0] / MANY
-    tracemalloc.stop()
-    assert bytes_per_handle < 2560
     assert threading.active_count() == before
     stream = iter(as_completed(jobs, timeout=30))
 
@@ -212,8 +225,8 @@ def test_ten_thousand_waiting_handles_cost_little_and_no_thread(registry: JobReg
     assert wait(jobs, 0).not_done == set()
 
 
-async def test_ten_thousand_awaits_cost_no_thread(registry: JobRegistry) -> None:
-    jobs = make(registry, MANY)
+async def test_awaits_need_no_thread(registry: JobRegistry) -> None:
+    jobs = make(registry, 500)
     before = threading.active_count()
 
     async def waits(job: Job) -> JobSnapshot:
@@ -224,7 +237,7 @@ async def test_ten_thousand_awaits_cost_no_thread(registry: JobRegistry) -> None
     assert threading.active_count() == before
     for job in jobs:
         end(registry, job)
-    assert len(await asyncio.gather(*tasks)) == MANY
+    assert len(await asyncio.gather(*tasks)) == len(jobs)
 
 
 def test_callbacks_that_are_added_while_the_job_ends_run_once_each(registry: JobRegistry) -> None:
@@ -252,56 +265,47 @@ def _nested(called: list[int], number: int, job: Job) -> None:
     job.add_done_callback(lambda _: called.append(1000 + number))
 
 
-def cancel_with(server: FakeServer, answer: Callable[[str], object]) -> None:
-    """Give the fake service a cancel: `answer` makes of a job id what it does to the job."""
-    original = server.answer
+async def test_what_awaits_may_be_cancelled_and_leaves_nothing_behind(registry: JobRegistry) -> None:
+    jobs = make(registry)
+    views = [view(job) for job in jobs]
+    group, twin = JobGroup(jobs), AsyncJobGroup(views)
 
-    def respond(method: str, target: str, headers: dict[str, str], body: bytes) -> object:
-        if not target.endswith("/cancel"):
-            return original(method, target, headers, body)
-        job_id = target.split("/")[-2]
-        if server.jobs[job_id]["status"] in ("completed", "failed"):
-            return error(409, "conflict")
-        answer(job_id)
-        return 200, {"data": dict(server.jobs[job_id])}
+    async def joins(group: JobGroup | AsyncJobGroup) -> object:
+        return await group
 
-    server.answer = respond  # type: ignore[method-assign,assignment]  # the double has no cancel of its own
+    async def iterates() -> object:
+        return [job async for job in twin.as_completed()]
+
+    waits: list[Coroutine[Any, Any, object]] = [
+        *(joins(each) for each in (group, twin)),
+        *(twin.result(), twin.exceptions(), twin.wait(), iterates()),
+        *(views[0].wait(), views[0].result(), views[0].exception(), anext(views[0].events())),
+    ]
+    tasks = [asyncio.create_task(each) for each in waits]
+    await asyncio.sleep(0)
+    assert all(job._notices for job in jobs)
+    assert jobs[0]._transitions._wakes
+    for task in tasks:
+        task.cancel()
+    assert {type(end) for end in await asyncio.gather(*tasks, return_exceptions=True)} == {asyncio.CancelledError}
+    assert [job._notices for job in jobs] == [()] * 3
+    assert jobs[0]._transitions._wakes == ()
+    for job in jobs:
+        end(registry, job)
+    assert [state.id for state in await twin] == ["vt_0", "vt_1", "vt_2"]
+    assert (await views[0].result()).status == "completed"
 
 
-def test_cancel_says_whether_the_job_is_cancelled_now(server: FakeServer, make_client: MakeClient) -> None:
-    cancel_with(server, lambda job_id: server.move(job_id, "failed", cancelled_at=time.time()))
+def test_what_a_later_answer_does_not_say_is_kept(make_client: MakeClient) -> None:
     client = make_client()
     group = client.translate("https://v", ["French", "German"])
-    server.move(group[1].id, "completed")
-    assert group.cancel() == [True, False]
-    assert (group[0].cancelled(), group[0].cancel(), group[1].result().status) == (True, True, "completed")
-    with pytest.raises(JobCancelledError):
-        group[0].result(0)
-    assert group.by_language["French"] is group[0]
-
-
-def test_a_conflict_over_a_job_that_goes_on_is_raised(server: FakeServer, make_client: MakeClient) -> None:
-    server.overrides["unknown"] = lambda: error(409, "conflict")
-    (job,) = make_client(max_retries=0).translate("https://v", ["French"])
-    with pytest.raises(ConflictError):
-        job.cancel()
-
-
-@pytest.mark.parametrize("awaited", [False, True])
-async def test_a_group_cancels_what_it_can_before_it_raises(
-    server: FakeServer, make_client: MakeClient, *, awaited: bool
-) -> None:
-    cancel_with(server, lambda job_id: server.move(job_id, "failed", cancelled_at=time.time()))
-    jobs = make_client().translate("https://v", ["French", "German", "Italian"])
-    refusing = functools.partial(_refuse, server.answer, f"/{jobs[0].id}/cancel")
-    server.answer = refusing  # type: ignore[method-assign]  # as above
-    with pytest.raises(PermissionDeniedError):
-        await AsyncJobGroup(map(AsyncJob, jobs)).cancel() if awaited else jobs.cancel()
-    assert [job.cancelled() for job in jobs] == [False, True, True]
-
-
-def _refuse(otherwise: Callable[..., Any], path: str, method: str, target: str, *rest: Any) -> Any:
-    return error(403, "forbidden") if target.endswith(path) else otherwise(method, target, *rest)
+    client._engine.intake.learn(replace(group[0].refresh(), title="Talk"))
+    for status, sequence in (("running", None), ("running", 2), ("completed", 3)):
+        bare = JobSnapshot(group[0].id, status, "pending", sequence=sequence)
+        client._engine.intake.learn(bare)
+        assert group.by_language["French"] is group[0]
+    final = group[0].result(0)
+    assert (final.status, final.output_language, final.title) == ("completed", "French", "Talk")
 
 
 def test_what_is_no_job_is_named_with_the_way_to_wait_for_groups(registry: JobRegistry) -> None:
@@ -309,12 +313,3 @@ def test_what_is_no_job_is_named_with_the_way_to_wait_for_groups(registry: JobRe
     with pytest.raises(TypeError, match=r"wait\(group \+ other\)"):
         wait([group])  # type: ignore[type-var]
     assert wait(group + group, 0).not_done == set(group)
-
-
-async def test_a_service_without_cancel_is_named(plain_server: FakeServer, make_client: MakeClient) -> None:
-    (job,) = make_client(plain_server.url).translate("https://v", ["French"])
-    with pytest.raises(NotFoundError, match=r"cannot cancel jobs.*is pending and goes on"):
-        await AsyncJob(job).cancel()
-    plain_server.jobs.clear()
-    with pytest.raises(APIError, match="no"):
-        job.cancel()
