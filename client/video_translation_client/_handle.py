@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from video_translation_client._cancelling import is_refusal, judge_refusal
 from video_translation_client._dispatcher import check_callback
 from video_translation_client._errors import APIError, JobCancelledError, JobFailedError, WaitTimeoutError
-from video_translation_client._job_events import EventStream, Transitions, call_in
+from video_translation_client._job_events import EventStream, Transitions, bearable, call_in
 from video_translation_client._models import FAILED, RUNNING, JobSnapshot
 
 logger = logging.getLogger("video_translation_client")
@@ -142,7 +142,7 @@ class Job:
         if not self._notify(bell.set):
             return True
         try:
-            bell.wait(timeout)
+            bell.wait(bearable(timeout))
         finally:
             self._forget(bell.set)
         return self._ended

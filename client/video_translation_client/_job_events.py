@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -231,7 +232,7 @@ class EventStream:
                     raise StopIteration from None
                 if event is not None:
                     return event
-                bell.wait(self._pause())
+                bell.wait(bearable(self._pause()))
 
     async def __anext__(self) -> Event:
         loop, bell = asyncio.get_running_loop(), asyncio.Event()
@@ -273,6 +274,17 @@ def call_in(loop: asyncio.AbstractEventLoop, work: Callable[[], object]) -> None
     """Run `work` soon on the loop; on a loop that has closed nobody waits any more."""
     with contextlib.suppress(RuntimeError):
         loop.call_soon_threadsafe(work)
+
+
+def bearable(seconds: float | None) -> float | None:
+    """Return a timeout as threads take it; one beyond their reach (infinity, say) is none.
+
+    Raises:
+        ValueError: it is not a number.
+    """
+    if seconds is not None and math.isnan(seconds):
+        raise ValueError("timeout must be seconds, or None for as long as it takes; not NaN")
+    return None if seconds is None or seconds > threading.TIMEOUT_MAX else seconds
 
 
 def _is_same(one: JobSnapshot, other: JobSnapshot) -> bool:

@@ -16,7 +16,7 @@ from typing import Final
 
 from video_translation_client._errors import VideoTranslationError
 from video_translation_client._handle import Job, JobPort
-from video_translation_client._job_events import Transitions
+from video_translation_client._job_events import Transitions, bearable
 from video_translation_client._models import KNOWN_STATUSES, Event, JobSnapshot
 
 logger = logging.getLogger("video_translation_client")
@@ -164,7 +164,7 @@ class JobRegistry:
                 remaining = None if deadline is None else deadline - time.monotonic()
                 if found is not None or (remaining is not None and remaining <= 0):
                     return found
-                bell.wait(remaining)
+                bell.wait(bearable(remaining))
         finally:
             self._leave((status, job_id), bell)
 

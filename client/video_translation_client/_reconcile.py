@@ -94,6 +94,7 @@ class Reconciler:
         self._era = 0
         self._signs = 0
         self._signs_seen = 0
+        self._reads = 0
         self._quiet_reads = 1
         self._net_due = 0.0
         intake.on_gap = self._gap_opened
@@ -197,16 +198,21 @@ class Reconciler:
         return min(self._policies.net.first, max(0.0, self._net_due - self._clock()))
 
     def _read_behind(self, *, pushing: bool) -> float:
+        self._reads += 1
         try:
             missed = self._read_log_or_jobs()
         except VideoTranslationError as error:
-            logger.warning("the safety net could not read (%s); it tries again", error)
+            self._quiet_reads = 1
+            pause = self._policies.net.delay(1)
+            logger.warning("safety net attempt %d: could not read (%s); next in %.1f s", self._reads, error, pause)
             self._troubles.note(str(error))
-            missed, pushing = 0, False
-        if missed:
-            logger.info("the safety net found %d events that had not been pushed", missed)
+            return pause
         self._quiet_reads = self._quiet_reads + 1 if pushing and not missed else 1
-        return self._policies.net.delay(self._quiet_reads)
+        pause = self._policies.net.delay(self._quiet_reads)
+        found = f"{missed} events had not been pushed" if missed else "nothing had been missed"
+        told = found if self.log.readable else "jobs that are waited for are asked for"
+        logger.info("safety net attempt %d: %s; next in %.1f s", self._reads, told, pause)
+        return pause
 
     def _read_log_or_jobs(self) -> int:
         if self.log.readable:

@@ -17,7 +17,7 @@ from typing import Final, Generic, NamedTuple, TypeVar
 from video_translation_client._async_handle import AsyncJob
 from video_translation_client._errors import WaitTimeoutError
 from video_translation_client._handle import Job, Notice
-from video_translation_client._job_events import call_in
+from video_translation_client._job_events import bearable, call_in
 
 FIRST_COMPLETED: Final = "FIRST_COMPLETED"
 FIRST_EXCEPTION: Final = "FIRST_EXCEPTION"
@@ -52,7 +52,7 @@ def wait(jobs: Iterable[JobT], timeout: float | None = None, return_when: str = 
     bell = threading.Event()
     watch = _Watch(jobs, return_when, bell.set)
     try:
-        bell.wait(timeout)
+        bell.wait(bearable(timeout))
     finally:
         watch.leave()
     return watch.sorted()
@@ -111,7 +111,7 @@ class Completions(Generic[JobT]):
         try:
             for _ in self._jobs:
                 try:
-                    yield ended.get(timeout=self._left())
+                    yield ended.get(timeout=bearable(self._left()))
                 except queue.Empty:
                     raise expired(self._jobs, self._timeout) from None
         finally:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.client.conftest import MakeClient
+from tests.client.fake_server import FakeServer
 from tests.client.test_job_events import Port
 from video_translation_client import (
     FIRST_COMPLETED,
@@ -135,6 +136,24 @@ async def test_a_done_callback_that_nobody_would_await_is_refused(registry: JobR
     for job in (make(registry, 1)[0], view(make(registry, 1)[0])):
         with pytest.raises(TypeError, match="coroutine function"):
             job.add_done_callback(done)
+
+
+@pytest.mark.parametrize("endless", [float("inf"), 1e12])
+def test_an_endless_timeout_is_none(server: FakeServer, make_client: MakeClient, endless: float) -> None:
+    client = make_client()
+    registration = client.register_webhook()
+    jobs = client.translate("https://v", ["French", "German"])
+    threading.Timer(0.05, lambda: server.push(*(server.move(job.id, "completed") for job in jobs))).start()
+    assert jobs[0].result(endless).status == "completed"
+    assert wait(jobs, endless).not_done == set()
+    assert len(list(jobs.as_completed(endless))) == len(jobs)
+    assert [event.job.status for event in jobs[0].events(endless)][-1] == "completed"
+    assert registration.wait_for("completed", endless) is not None
+
+
+def test_a_timeout_that_is_no_number_is_refused(registry: JobRegistry) -> None:
+    with pytest.raises(ValueError, match="NaN"):
+        make(registry)[0].result(float("nan"))
 
 
 async def test_async_done_callbacks_run_on_the_loop(registry: JobRegistry, caplog: pytest.LogCaptureFixture) -> None:
