@@ -63,6 +63,8 @@ class BaseUrls:
 def _checked(url: str) -> str:
     if not url.lower().startswith(("http://", "https://")):
         raise ValueError(f"base_url must begin with http:// or https://: {url!r}")
+    if not url.partition("//")[2].partition("/")[0]:
+        raise ValueError(f"base_url names no host: {url!r}")
     if "@" in url.partition("//")[2].partition("/")[0]:
         raise ValueError(
             "base_url must not hold a user name or password, because URLs get into logs: "

@@ -18,7 +18,7 @@ from video_translation_client._errors import ServerUnreachableError
 from video_translation_client._limiter import Limiter
 from video_translation_client._metrics import Meter
 from video_translation_client._operations import Operation, error_details
-from video_translation_client._options import Options, lowered
+from video_translation_client._options import Options, lowered, refuse_unsendable
 from video_translation_client._retry import AWAY, RetryPolicy, is_passing, read_retry_after
 
 logger = logging.getLogger("video_translation_client")
@@ -87,6 +87,9 @@ class Terms:
     clock: Callable[[], float] = time.monotonic
     now: Callable[[], float] = time.time
     new_key: Callable[[], str] = lambda: f"vtc-{uuid.uuid4().hex}"
+
+    def __post_init__(self) -> None:
+        refuse_unsendable("api_key", self.api_key)
 
     def begin(self, operation: Operation[Any], options: Options | None = None) -> Exchange:
         """Begin to send an operation."""

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 
 CONNECT_TIMEOUT = 5.0
 """Seconds that connecting may take at most, whatever the timeout."""
+LONGEST_TIMEOUT = 86400.0
+"""Seconds that one try may be given at most: sockets take no infinite number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +31,13 @@ class Options:
     idempotency_key: str | None = None
 
     def __post_init__(self) -> None:
-        if self.timeout is not None and not self.timeout > 0:
-            raise ValueError(f"timeout must be above 0 seconds: {self.timeout!r}")
+        if self.timeout is not None and not 0 < self.timeout <= LONGEST_TIMEOUT:
+            raise ValueError(f"timeout must be above 0 seconds and at most {LONGEST_TIMEOUT:g}: {self.timeout!r}")
         if self.max_retries is not None and self.max_retries < 0:
             raise ValueError(f"max_retries must be 0 or more: {self.max_retries!r}")
+        for name, value in self.headers.items():
+            refuse_unsendable(f"default_headers[{name!r}]", value)
+        refuse_unsendable("idempotency_key", self.idempotency_key)
 
     def over(self, below: Options) -> Options:
         """Return these options, completed by those below them."""
@@ -42,6 +47,17 @@ class Options:
             headers={**lowered(below.headers), **lowered(self.headers)},
             idempotency_key=self.idempotency_key or below.idempotency_key,
         )
+
+
+def refuse_unsendable(name: str, value: str | None) -> None:
+    """Refuse what cannot stand in a header, without showing it: it may be a secret.
+
+    Raises:
+        ValueError: it has a line break, or a character outside of ASCII; the message names the argument.
+    """
+    if value is not None and not (value.isascii() and value.isprintable()):
+        hint = "; it ends in a line break: strip() it" if value.endswith(("\n", "\r")) else ""
+        raise ValueError(f"{name} must be printable ASCII, because it is sent as a header{hint}")
 
 
 def lowered(headers: Mapping[str, str]) -> dict[str, str]:

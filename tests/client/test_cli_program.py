@@ -97,3 +97,32 @@ def test_a_signal_ends_it_without_a_traceback_and_deletes_its_endpoint(
     _, errors = process.communicate(timeout=20)
     assert (process.returncode, errors) == (code, "")
     assert server.endpoints == {}
+
+
+@pytest.mark.parametrize(
+    ("age", "hint"),
+    [
+        ("99999999999d", "give a shorter age"),
+        ("9999999d", "give a shorter age"),
+        ("yesterday", "an age as 30m, 2h, 1d"),
+    ],
+)
+def test_a_time_that_is_none_is_told_in_one_line(age: str, hint: str) -> None:
+    result = CliRunner().invoke(cli, ["webhooks", "recover", "ep_1", "--since", age])
+    assert result.exit_code == 2
+    assert hint in result.stderr
+
+
+@pytest.mark.parametrize("words", [["--api-key", "hemlig\n"], ["--request-timeout", "inf"], ["--base-url", "http://"]])
+def test_an_option_that_will_not_do_is_usage_and_shows_no_key(words: list[str]) -> None:
+    result = CliRunner().invoke(cli, [*words, "status"])
+    assert result.exit_code == 2
+    assert "Error: " in result.stderr
+    assert "hemlig" not in result.stderr
+
+
+def test_an_endpoint_is_shown_as_the_service_tells_it(server: FakeServer) -> None:
+    words = ["--base-url", server.url, "--json", "webhooks", "create", "http://localhost:1/hook"]
+    result = CliRunner().invoke(cli, words)
+    assert result.exit_code == 0, result.output
+    assert "has_description" not in result.stdout

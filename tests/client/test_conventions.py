@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import math
 import threading
 
 import httpx
@@ -40,7 +41,7 @@ def test_a_view_sends_its_own_calls_differently_and_shares_the_rest(
         client.get_job(job_id)
 
 
-@pytest.mark.parametrize("wrong", [{"timeout": 0.0}, {"max_retries": -1}])
+@pytest.mark.parametrize("wrong", [{"timeout": 0.0}, {"timeout": math.inf}, {"timeout": math.nan}, {"max_retries": -1}])
 def test_numbers_that_make_no_sense_are_refused(wrong: dict[str, float], make_client: MakeClient) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         make_client(**wrong)
@@ -48,6 +49,19 @@ def test_numbers_that_make_no_sense_are_refused(wrong: dict[str, float], make_cl
         make_client().with_options(**wrong)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="rate_limit"):
         make_client(rate_limit=0.0)
+
+
+@pytest.mark.parametrize("value", ["hemlig\n", "hemlig\r\nx: y", "schlüssel", "hem\x00lig"])
+def test_what_cannot_stand_in_a_header_is_refused_and_never_shown(value: str, make_client: MakeClient) -> None:
+    with pytest.raises(ValueError, match=r"^api_key must be printable ASCII") as key:
+        make_client(api_key=value)
+    with pytest.raises(ValueError, match=r"^default_headers\['x-team'\] must be printable ASCII") as header:
+        make_client(default_headers={"x-team": value})
+    with pytest.raises(ValueError, match=r"^idempotency_key must be printable ASCII") as idempotency:
+        make_client().translate("https://example.com/v.mp4", ["French"], idempotency_key=value)
+    for refusal in (key, header, idempotency):
+        assert value.strip() not in str(refusal.value)
+        assert ("strip() it" in str(refusal.value)) == value.endswith("\n")
 
 
 def test_a_call_may_have_a_timeout_of_its_own(server: FakeServer, make_client: MakeClient) -> None:

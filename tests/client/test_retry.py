@@ -132,7 +132,7 @@ def test_a_url_that_does_not_work_is_set_aside_and_one_that_does_is_kept() -> No
     assert urls.current() == "http://a"
 
 
-@pytest.mark.parametrize("url", ["localhost:8000", "ftp://a", "http://user:secret@a"])
+@pytest.mark.parametrize("url", ["localhost:8000", "ftp://a", "http://", "https:///v3", "http://user:secret@a"])
 def test_a_base_url_that_will_not_do_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="base_url"):
         BaseUrls([url])

@@ -1,6 +1,6 @@
 """What the commands print: JSON lines for programs, aligned text for people, and never a control character.
 
-Live tables and bars are in `live`; which fields a thing has is in `records`.
+Live tables and bars are in `display`; which fields a thing has is in `records`.
 """
 
 from __future__ import annotations

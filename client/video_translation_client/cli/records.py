@@ -73,6 +73,7 @@ def plain_record(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         named = {item.name: plain_record(getattr(value, item.name)) for item in dataclasses.fields(value)}
         extra = named.pop("extra", None) or {}
+        named.pop("has_description", None)  # for the client itself: what the service told is `description`
         return named | extra
     if isinstance(value, Mapping):
         return {str(name): plain_record(item) for name, item in value.items()}

@@ -145,7 +145,10 @@ def moment(text: str) -> float:
     """Read a time, or an age counted back from now, as unix seconds."""
     unit, number = _UNITS.get(text[-1:]), text[:-1]
     if unit and number.isascii() and number.isdigit():
-        return (datetime.now(UTC) - timedelta(**{unit: int(number)})).timestamp()
+        try:
+            return (datetime.now(UTC) - timedelta(**{unit: int(number)})).timestamp()
+        except OverflowError:
+            raise click.BadParameter(f"{text!r} is before the beginning of time: give a shorter age") from None
     try:
         when = datetime.fromisoformat(text)
     except ValueError:
