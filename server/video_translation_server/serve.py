@@ -5,13 +5,13 @@ import contextlib
 import logging
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import structlog
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from video_translation_server.app import running
+from video_translation_server.app import Application, running
 from video_translation_server.probe import Probe, unobserved
 from video_translation_server.settings import Settings
 
@@ -30,28 +30,31 @@ class _Connection(HttpToolsProtocol):
         self.app_state = self.app_state | {"drop": transport.abort}
 
 
-class _Server(uvicorn.Server):
+class Listening(uvicorn.Server):
     """uvicorn that says when it answers, and leaves signals to us.
 
     Its own handling of them would end the process before our loops have stopped.
     """
 
-    def __init__(self, config: uvicorn.Config, url: str, stopping: asyncio.Event) -> None:
+    def __init__(self, config: uvicorn.Config, announce: Callable[[], None], stopping: asyncio.Event) -> None:
+        """Call `announce` once requests are answered; set `stopping` before the end."""
         super().__init__(config)
-        self._url = url
+        self._announce = announce
         self._stopping = stopping
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, then announce it."""
         await super().startup(sockets)
-        print(f"Listening on {self._url}", flush=True)  # noqa: T201  (the one line that scripts read)
-        log.info("listening", url=self._url)
+        self._announce()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End what goes on for long, then as uvicorn does."""
         self._stopping.set()
         await super().shutdown(sockets)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
+        """Take none."""
         yield
 
 
@@ -87,22 +90,32 @@ async def serve(settings: Settings, listening: socket.socket, *, probe: Probe = 
     The first line on stdout is `Listening on <url>`, once requests are answered.
     """
     async with running(settings, probe=probe) as application:
-        config = uvicorn.Config(
-            application.api,
-            loop="none",
-            log_config=None,
-            log_level="warning",
-            access_log=False,
-            lifespan="off",
-            http=_Connection,
-            ws="none",
-            timeout_graceful_shutdown=max(1, round(settings.stop_timeout)),
-        )
-        logging.getLogger("uvicorn.error").addFilter(_is_no_cancellation)
-        server = _Server(config, url_of(listening, settings.host), application.stopping)
+        url = url_of(listening, settings.host)
+        server = Listening(config_for(application, settings), lambda: _announce(url), application.stopping)
         _stop_on_signals(server)
         await server.serve(sockets=[listening])
     log.info("stopped")
+
+
+def config_for(application: Application, settings: Settings) -> uvicorn.Config:
+    """How uvicorn serves an application of ours."""
+    logging.getLogger("uvicorn.error").addFilter(_is_no_cancellation)
+    return uvicorn.Config(
+        application.api,
+        loop="none",
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        lifespan="off",
+        http=_Connection,
+        ws="none",
+        timeout_graceful_shutdown=max(1, round(settings.stop_timeout)),
+    )
+
+
+def _announce(url: str) -> None:
+    print(f"Listening on {url}", flush=True)  # noqa: T201  (the one line that scripts read)
+    log.info("listening", url=url)
 
 
 def _is_no_cancellation(record: logging.LogRecord) -> bool:
