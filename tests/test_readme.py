@@ -22,6 +22,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
 PYTHON = [code for language, code in BLOCKS if language == "python"]
 SHELL = [code for language, code in BLOCKS if language == "bash"]
+COMMANDS = [code for code in SHELL if "bin/video-translation " in code]
 CURL = [code for code in SHELL if code.startswith("curl")]
 OTHERS = {
     "make demo\n",
@@ -63,11 +64,12 @@ def at(server: LocalServer, code: str) -> str:
 
 def test_every_block_is_covered_here() -> None:
     assert {language for language, _ in BLOCKS} == {"python", "bash", "text"}
-    assert len(PYTHON) == 3
-    assert set(SHELL) - set(CURL) == OTHERS
+    assert len(PYTHON) == 4
+    assert set(SHELL) - set(CURL) - set(COMMANDS) == OTHERS
+    assert len(COMMANDS) == 2
 
 
-@pytest.mark.parametrize("code", PYTHON[:2], ids=["blocking", "callback"])
+@pytest.mark.parametrize("code", [*PYTHON[:2], PYTHON[3]], ids=["blocking", "callback", "awaiting"])
 def test_a_script_runs(server: LocalServer, code: str) -> None:
     output = run([sys.executable, "-c", at(server, code)])
     assert "vt_" in output
@@ -107,6 +109,15 @@ def test_curl(server: LocalServer, code: str) -> None:
     assert "error" not in answer
     # The newest job is that of whichever block ran last; one of them is told to fail.
     assert "data" in answer or answer["result"] in ("pending", "completed", "error")
+
+
+@pytest.mark.parametrize("code", COMMANDS, ids=["client", "keys"])
+def test_commands(server: LocalServer, code: str) -> None:
+    place = f"export VIDEO_TRANSLATION_BASE_URL={server.url} VTS_URL={server.url}\n"
+    output = run("set -e\n" + place + at(server, code))
+    # A key of another workspace shows none of the jobs that are there.
+    assert ("vt_" in output) == ("submit" in code), output
+    assert "ID" in output
 
 
 def test_the_demo_prints_what_the_readme_shows() -> None:

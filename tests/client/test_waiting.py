@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import inspect
 import threading
 import tracemalloc
 from collections.abc import Coroutine
@@ -197,19 +196,6 @@ async def test_a_group_raises_at_the_first_failure(registry: JobRegistry) -> Non
         await twin
     with pytest.raises(WaitTimeoutError):
         await twin.exceptions(0)
-
-
-@pytest.mark.parametrize(("kind", "twin"), [(Job, AsyncJob), (JobGroup, AsyncJobGroup)])
-def test_the_twins_have_the_same_names_and_parameters(kind: type, twin: type) -> None:
-    def doors(of: type) -> dict[str, list[str]]:
-        found = inspect.getmembers(of, lambda member: callable(member) or isinstance(member, property))
-        return {
-            name: [] if isinstance(member, property) else list(inspect.signature(member).parameters)
-            for name, member in found
-            if not name.startswith("_")
-        }
-
-    assert doors(kind) == doors(twin)
 
 
 def test_a_waiting_handle_costs_little_memory(registry: JobRegistry) -> None:
