@@ -31,9 +31,14 @@ class RetryLater(Exception):  # noqa: N818 - a wish of the callback, not a mista
 
     Args:
         seconds: after how long to try again.
+
+    Raises:
+        ValueError: `seconds` is below 0, or not a number.
     """
 
     def __init__(self, seconds: float = _SECONDS) -> None:
+        if not seconds >= 0:
+            raise ValueError(f"RetryLater takes seconds, 0 or more, not {seconds!r}")
         super().__init__(f"to be tried again in {seconds} s")
         self.seconds = seconds
 
@@ -127,7 +132,7 @@ class Dispatcher:
         self._stopping.set()
         if thread is None or thread is threading.current_thread():
             return
-        thread.join(timeout)
+        thread.join(min(timeout, threading.TIMEOUT_MAX))
         if thread.is_alive():
             self._abandoned.set()
             logger.warning(
@@ -182,7 +187,7 @@ class Dispatcher:
             except RetryLater as wish:
                 self._meter.count("callback_errors")
                 logger.warning("the callback %r wants event %s (%s) again: %s", callback, event.id, event.type, wish)
-                if self._stopping.wait(wish.seconds):
+                if self._stopping.wait(min(wish.seconds, threading.TIMEOUT_MAX)):
                     logger.warning("event %s (%s) was not handled before the client closed", event.id, event.type)
                     return False
             except BaseException:  # also sys.exit() and a cancellation: they must not end the thread of all others

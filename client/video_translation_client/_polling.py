@@ -42,7 +42,8 @@ class PollPolicy:
     rng: Callable[[], float] = random.random
 
     def __post_init__(self) -> None:
-        if self.first <= 0 or self.factor < 1 or self.cap < self.first or not 0 <= self.jitter <= 1 or self.fade < 0:
+        # Said so that what is not a number at all (NaN) is refused too.
+        if not (0 < self.first <= self.cap and self.factor >= 1 and 0 <= self.jitter <= 1 and self.fade >= 0):
             raise ValueError(f"a policy needs 0 < first <= cap, factor >= 1, 0 <= jitter <= 1 and fade >= 0: {self}")
         if (self.max_attempts is not None and self.max_attempts < 1) or (self.timeout is not None and self.timeout < 0):
             raise ValueError(f"a policy needs max_attempts of 1 or more and a timeout of 0 or more, or None: {self}")

@@ -27,7 +27,7 @@ from video_translation_client._event_log import EventLog
 from video_translation_client._intake import Intake
 from video_translation_client._models import read_event
 from video_translation_client._operations import stream_events
-from video_translation_client._polling import PollPolicy
+from video_translation_client._polling import LONGEST_HINT, PollPolicy
 from video_translation_client._sse import Message, SseParser
 from video_translation_client._transport import Incoming, Transport
 
@@ -232,7 +232,7 @@ class Stream:
         self._watcher.stream_refused(str(error))
 
     def _pause(self, failures: int) -> float:
-        floor = None if self._retry is None else self._retry * (1 + self._rng() / 4)
+        floor = None if self._retry is None else min(self._retry, LONGEST_HINT) * (1 + self._rng() / 4)
         if failures == 0:
             return max(floor or 0.0, _FIRST_RETRY * self._rng())
         return self._policy.delay(failures, floor=floor)

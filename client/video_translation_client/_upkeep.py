@@ -98,7 +98,7 @@ class Upkeep:
                 if remaining <= 0:
                     heapq.heappop(self._heap)
                     return key, number, entry[2]
-                self._changed.wait(remaining)
+                self._changed.wait(min(remaining, threading.TIMEOUT_MAX))
             return None
 
     @staticmethod

@@ -183,6 +183,31 @@ def test_with_an_inbox_events_and_what_follows_them_wait_for_the_first_callback(
     assert done == ["evt_1", "then", "evt_2"]
 
 
+@pytest.mark.parametrize("seconds", [-1.0, float("nan")])
+def test_a_wish_for_later_that_makes_no_sense_is_refused(seconds: float) -> None:
+    with pytest.raises(ValueError, match="RetryLater takes seconds"):
+        RetryLater(seconds)
+
+
+def test_an_endless_wish_for_later_ends_with_the_client_and_its_end_may_take_for_ever(
+    meter: Meter, caplog: pytest.LogCaptureFixture
+) -> None:
+    done: list[str] = []
+    dispatcher = Dispatcher(meter, on_done=lambda item: done.append(item.id))
+    asked = threading.Event()
+
+    def busy(_: Event) -> None:
+        asked.set()
+        raise RetryLater(float("inf"))
+
+    dispatcher.add(busy)
+    dispatcher.publish(event(1))
+    assert asked.wait(10)
+    dispatcher.stop(float("inf"))
+    assert done == []
+    assert "was not handled before the client closed" in caplog.text
+
+
 def test_what_is_dropped_at_the_end_is_not_marked(meter: Meter) -> None:
     done: list[str] = []
     dispatcher = Dispatcher(meter, on_done=lambda item: done.append(item.id))

@@ -57,7 +57,9 @@ def test_the_safety_net_doubles_to_ten_minutes() -> None:
     "wrong",
     [
         {"first": 0.0},
+        {"first": float("nan")},
         {"factor": 0.5},
+        {"factor": float("nan")},
         {"cap": 1.0},
         {"jitter": 2.0},
         {"fade": -1},

@@ -242,6 +242,12 @@ def test_a_hook_of_the_users_that_raises_does_not_end_the_stream(
     assert "Traceback" in caplog.text
 
 
+def test_a_service_sends_nobody_away_for_more_than_ten_minutes(make_client: MakeClient) -> None:
+    stream = make_client("http://localhost:1")._engine.modes._stream
+    stream._retry = 999_999.0
+    assert all(600.0 <= stream._pause(failures) <= 750.0 for failures in (0, 1, 9))  # and a quarter of it at random
+
+
 def test_an_answer_that_is_no_stream_is_none(
     server: FakeServer, make_client: MakeClient, caplog: pytest.LogCaptureFixture
 ) -> None:

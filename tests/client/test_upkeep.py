@@ -88,6 +88,17 @@ def test_a_bug_in_an_action_is_logged_and_does_not_end_the_thread(
     assert "ZeroDivisionError" in caplog.text
 
 
+def test_what_is_due_at_the_end_of_time_does_not_end_the_thread(upkeep: Upkeep, hand: Hand) -> None:
+    ran = threading.Event()
+    upkeep.schedule("never", float("inf"), lambda: None)
+    upkeep.schedule("first", 0.0, ran.set)
+    assert ran.wait(10)
+    ran.clear()
+    upkeep.schedule("then", 1.0, ran.set)
+    advance(upkeep, hand, 1.0)
+    assert ran.wait(10)
+
+
 def test_after_stop_nothing_runs_and_the_thread_is_gone(upkeep: Upkeep) -> None:
     upkeep.schedule("a", 100.0, lambda: None)
     upkeep.stop(5)
