@@ -22,6 +22,7 @@ from video_translation_server.outbound import AddressPolicy, Http1Sender, Sender
 from video_translation_server.probe import Probe, unobserved
 from video_translation_server.retry import RetryPolicy
 from video_translation_server.settings import Settings
+from video_translation_server.shelf import Shelf
 from video_translation_server.signing import new_secret
 from video_translation_server.simulation.control import Control
 from video_translation_server.simulation.mover import Mover
@@ -75,7 +76,12 @@ async def running(
             await _start_first_job(store, planner, clock, ids)
         loops.start("simulation", _mover(settings, store, clock, ids).run)
         loops.start("delivery", _worker(settings, store, sender, clock, probe).run)
-        upkeep, sweeping = _upkeep(settings, store, clock), Sweeping(store, clock, interval=settings.poll_interval)
+        shelf = Shelf(settings.shelf)
+        await asyncio.to_thread(shelf.tidy)
+        upkeep, sweeping = (
+            _upkeep(settings, store, shelf, clock),
+            Sweeping(store, clock, interval=settings.poll_interval),
+        )
         loops.start("upkeep", upkeep.run)
         loops.start("sweeping", sweeping.run)
         control = Control(store, clock, ids, planner, media_url=settings.media_url)
@@ -93,6 +99,8 @@ async def running(
             waiters=Waiters(tail),
             polls=Polls(store, clock, ids, media_url=settings.media_url),
             media_url=settings.media_url,
+            shelf=shelf,
+            max_asset_bytes=settings.max_asset_bytes,
             stream_heartbeat=settings.stream_heartbeat,
             stream_stall=settings.stream_stall,
             key_digests=frozenset(map(_digest, settings.api_keys)),
@@ -153,9 +161,14 @@ def _mover(settings: Settings, store: Store, clock: Clock, ids: Ids) -> Mover:
     return Mover(store, clock, ids, media_url=settings.media_url, poll_interval=settings.poll_interval)
 
 
-def _upkeep(settings: Settings, store: Store, clock: Clock) -> Upkeep:
-    retention = Retention(delivered=settings.keep_delivered, dead=settings.keep_dead, bodies=settings.keep_bodies)
-    return Upkeep(store, clock, retention, interval=settings.poll_interval)
+def _upkeep(settings: Settings, store: Store, shelf: Shelf, clock: Clock) -> Upkeep:
+    retention = Retention(
+        delivered=settings.keep_delivered,
+        dead=settings.keep_dead,
+        bodies=settings.keep_bodies,
+        assets=settings.keep_assets,
+    )
+    return Upkeep(store, shelf, clock, retention, interval=settings.poll_interval)
 
 
 def _worker(settings: Settings, store: Store, sender: Sender, clock: Clock, probe: Probe) -> Worker:

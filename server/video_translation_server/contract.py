@@ -19,6 +19,7 @@ from video_translation_server.api import Context, Polls, Simulator, Tail, Waiter
 from video_translation_server.clock import ManualClock, VirtualClock
 from video_translation_server.ids import Ids
 from video_translation_server.model import DEFAULT_WORKSPACE
+from video_translation_server.shelf import Shelf
 from video_translation_server.simulation.control import Control
 from video_translation_server.simulation.planner import Odds, Planner
 from video_translation_server.simulation.timeline import Timeline
@@ -88,6 +89,7 @@ async def _generate() -> dict[str, bytes]:
             waiters=Waiters(tail),
             polls=Polls(store, clock, ids, media_url=MEDIA_URL),
             media_url=MEDIA_URL,
+            shelf=Shelf(Path(folder)),
             simulator=_simulator(store, ids, planner),
         )
         api = create_api(context)

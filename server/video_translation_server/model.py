@@ -169,6 +169,21 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     callback: "Endpoint | None" = None
 
 
+class Asset(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of an uploaded file.
+
+    Attributes:
+        media_type: What its first bytes say that it is.
+        size: Bytes.
+    """
+
+    id: str
+    workspace_id: str
+    media_type: str
+    size: int
+    created_at: float
+
+
 class Event(msgspec.Struct, frozen=True, kw_only=True):
     """One line of the event log; `body` is the exact text that every attempt sends.
 

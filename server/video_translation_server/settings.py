@@ -63,6 +63,11 @@ class Settings(BaseModel):
     )
     max_request_bytes: int = Field(1024 * 1024, ge=1024, description="Largest body of a request, bytes.")
 
+    assets: Path | None = Field(
+        None, description="Folder of uploaded files; none: beside the store, as <store>-assets."
+    )
+    max_asset_bytes: int = Field(32 * 1024 * 1024, ge=1, description="Largest file that can be uploaded, bytes.")
+
     translation_time: SecondsRange = Field(
         (10.0, 10.0), description="Seconds that a job takes from creation to its end: 10, or a range as 5-15."
     )
@@ -124,6 +129,7 @@ class Settings(BaseModel):
     keep_delivered: Seconds = Field(7 * 86400, description="Seconds that delivered deliveries are kept.")
     keep_dead: Seconds = Field(30 * 86400, description="Seconds that dead deliveries and events are kept.")
     keep_bodies: Seconds = Field(7 * 86400, description="Seconds that receivers' answers are kept in the attempt log.")
+    keep_assets: Seconds = Field(30 * 86400, description="Seconds that uploaded files are kept.")
     stop_timeout: Seconds = Field(1.0, description="Seconds that requests under way get when the server stops.")
 
     stream_limit: int = Field(1000, ge=1, le=100_000, description="Event streams that may be open at once.")
@@ -152,6 +158,11 @@ class Settings(BaseModel):
                 "or --admin-key and create keys, or listen on 127.0.0.1"
             )
         return self
+
+    @property
+    def shelf(self) -> Path:
+        """The folder of uploaded files."""
+        return self.assets or Path(self.store.removeprefix("sqlite:///") + "-assets")
 
     @property
     def is_open(self) -> bool:

@@ -8,6 +8,7 @@ import asyncio
 import structlog
 
 from video_translation_server.clock import Clock
+from video_translation_server.shelf import Shelf
 from video_translation_server.store import Retention, Store
 
 log = structlog.get_logger("upkeep")
@@ -25,9 +26,10 @@ BACKLOG = 1000
 class Upkeep:
     """Expires endpoints every `interval` seconds, and prunes once a minute."""
 
-    def __init__(self, store: Store, clock: Clock, retention: Retention, *, interval: float) -> None:
+    def __init__(self, store: Store, shelf: Shelf, clock: Clock, retention: Retention, *, interval: float) -> None:
         """Nothing runs until `run`."""
         self._store = store
+        self._shelf = shelf
         self._clock = clock
         self._retention = retention
         self._interval = interval
@@ -59,6 +61,12 @@ class Upkeep:
         after: int | None = 0
         while after is not None:
             after = await self._store.prune(self._clock.now(), retention=self._retention, after=after, chunk=CHUNK)
+        before = self._clock.now() - self._retention.assets
+        while old := await self._store.old_assets(before, limit=CHUNK):
+            # The files first: a row without a file is found again, a file without a row is not.
+            for asset_id in old:
+                await asyncio.to_thread(self._shelf.drop, asset_id)
+            await self._store.delete_assets(old)
 
 
 class Sweeping:

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from video_translation_server import __version__
 from video_translation_server.api import (
     admin,
+    assets,
     batches,
     cancellations,
     deliveries,
@@ -22,7 +23,7 @@ from video_translation_server.api import (
     users,
 )
 from video_translation_server.api.context import Context, Simulator
-from video_translation_server.api.door import Door
+from video_translation_server.api.door import FORM_BYTES, Door
 from video_translation_server.api.errors import install_error_handlers
 from video_translation_server.api.polls import Polls
 from video_translation_server.api.tail import Tail
@@ -47,6 +48,7 @@ def create_api(context: Context) -> FastAPI:
     # `statuses` comes first: to `translations` its path would be a job's id.
     for module in (
         statuses,
+        assets,
         batches,
         translations,
         cancellations,
@@ -63,5 +65,10 @@ def create_api(context: Context) -> FastAPI:
     if context.simulator is not None:
         api.include_router(simulator.router)
     install_error_handlers(api)
-    api.add_middleware(Door, keyless=context.is_open, max_request_bytes=context.max_request_bytes)
+    api.add_middleware(
+        Door,
+        keyless=context.is_open,
+        max_request_bytes=context.max_request_bytes,
+        max_upload_bytes=context.max_asset_bytes + FORM_BYTES,
+    )
     return api

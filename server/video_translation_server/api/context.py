@@ -13,6 +13,7 @@ from video_translation_server.api.waiters import Waiters
 from video_translation_server.clock import Clock, VirtualClock
 from video_translation_server.ids import Ids, random_key
 from video_translation_server.model import Job, Plan, Subject
+from video_translation_server.shelf import Shelf
 from video_translation_server.store import Store
 from video_translation_server.wire.scripts import Script
 
@@ -96,6 +97,7 @@ class Context:
         is_open: No key is needed.
         new_key: Makes a key.
         is_ready: True while every loop of the server runs.
+        shelf: Where uploaded files lie.
         concurrent_jobs: Jobs of a workspace that may go on at once; None does not limit them.
         tail: Follows the log for the event streams and the waiters; it must be run.
         waiters: Who waits for a job to move.
@@ -118,6 +120,7 @@ class Context:
     waiters: Waiters
     polls: Polls
     media_url: str
+    shelf: Shelf
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     key_digests: frozenset[bytes] = frozenset()
     admin_digest: bytes | None = None
@@ -125,6 +128,7 @@ class Context:
     new_key: Callable[[], str] = random_key
     max_request_bytes: int = 1024 * 1024
     concurrent_jobs: int | None = None
+    max_asset_bytes: int = 32 * 1024 * 1024
     stream_heartbeat: float = 15.0
     stream_stall: float = 10.0
     simulator: Simulator | None = None

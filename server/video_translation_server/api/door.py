@@ -18,6 +18,13 @@ from video_translation_server.ids import random_id
 
 log = structlog.get_logger("api")
 
+UPLOADS = "/v3/assets"
+"""The one path that takes a form rather than JSON."""
+
+FORM = "multipart/form-data"
+FORM_BYTES = 64 * 1024
+"""What a form may be longer than the file in it."""
+
 METHODS_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 
 
@@ -30,11 +37,12 @@ class _RefusedError(Exception):
 class Door:
     """ASGI middleware in front of the API."""
 
-    def __init__(self, app: ASGIApp, *, keyless: bool, max_request_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, *, keyless: bool, max_request_bytes: int, max_upload_bytes: int) -> None:
         """`keyless` servers refuse what a web page could send them (decision 0014)."""
         self._app = app
         self._keyless = keyless
         self._max_request_bytes = max_request_bytes
+        self._max_upload_bytes = max_upload_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -73,30 +81,32 @@ class Door:
         if self._keyless:
             _refuse_foreign(headers)
         if scope["method"] in METHODS_WITH_BODY:
-            _refuse_other_types(headers)
-            receive = self._limited(headers, receive)
+            is_upload = scope["path"] == UPLOADS
+            _refuse_other_types(headers, FORM if is_upload else JSON)
+            limit = self._max_upload_bytes if is_upload else self._max_request_bytes
+            receive = _limited(headers, receive, limit)
         scope["query_string"] = _with_underscores(scope["query_string"])
         await self._app(scope, receive, send)
 
-    def _limited(self, headers: Headers, receive: Receive) -> Receive:
-        """Refuse a body that says it is too long at once, and one that turns out so when it does."""
-        limit = self._max_request_bytes
-        refusal = _RefusedError(413, "request_too_large", f"the body is larger than {limit} bytes")
-        length = headers.get("content-length", "0")
-        if not length.isdigit() or int(length) > limit:
-            raise refusal
-        received = 0
 
-        async def receive_limited() -> Message:
-            nonlocal received
-            message = await receive()
-            received += len(message.get("body", b""))
-            if received > limit:
-                # The one kind that FastAPI lets pass where it reads a body; any other becomes a 400.
-                raise HTTPException(refusal.status, refusal.message, {"Connection": "close"})
-            return message
+def _limited(headers: Headers, receive: Receive, limit: int) -> Receive:
+    """Refuse a body that says it is too long at once, and one that turns out so when it does."""
+    refusal = _RefusedError(413, "request_too_large", f"the body is larger than {limit} bytes")
+    length = headers.get("content-length", "0")
+    if not length.isdigit() or int(length) > limit:
+        raise refusal
+    received = 0
 
-        return receive_limited
+    async def receive_limited() -> Message:
+        nonlocal received
+        message = await receive()
+        received += len(message.get("body", b""))
+        if received > limit:
+            # The one kind that FastAPI lets pass where it reads a body; any other becomes a 400.
+            raise HTTPException(refusal.status, refusal.message, {"Connection": "close"})
+        return message
+
+    return receive_limited
 
 
 def _refusal(error: BaseException, scope: Scope, request_id: str) -> _RefusedError:
@@ -136,12 +146,12 @@ def _is_local(host: str | None) -> bool:
         return False
 
 
-def _refuse_other_types(headers: Headers) -> None:
-    """A body must say that it is JSON: a form from a web page cannot."""
+def _refuse_other_types(headers: Headers, wanted: str) -> None:
+    """A body must say that it is JSON: a form from a web page cannot. An upload is a form, and must say so."""
     has_body = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
     media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
-    if has_body and media_type != JSON:
-        raise _RefusedError(415, "unsupported_media_type", "send the body as Content-Type: application/json")
+    if has_body and media_type != wanted:
+        raise _RefusedError(415, "unsupported_media_type", f"send the body as Content-Type: {wanted}")
 
 
 def _with_underscores(query: bytes) -> bytes:

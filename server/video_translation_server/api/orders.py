@@ -10,12 +10,12 @@ from msgspec.structs import replace
 
 from video_translation_server import lifecycle
 from video_translation_server.api.context import Context
-from video_translation_server.errors import ConflictError, InvalidError
+from video_translation_server.errors import ConflictError, InvalidError, NotFoundError
 from video_translation_server.model import Batch, Change, Endpoint
 from video_translation_server.store import Keep
 from video_translation_server.transitions import record
 from video_translation_server.wire.events import CALLBACK_TYPES
-from video_translation_server.wire.requests import TranslationRequest
+from video_translation_server.wire.requests import Media, TranslationRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Order:
         Raises:
             InvalidError: It names an asset that there is none of, or a callback that may not be called.
         """
-        self._check(request, prefix)
+        await self._check(request, prefix)
         changes = [self._change(request, language) for language in request.output_languages]
         if request.callback_url is None:
             return changes
@@ -44,14 +44,24 @@ class Order:
             replace(change, callback=await self.callback(change.job.id, request.callback_url)) for change in changes
         ]
 
-    def _check(self, request: TranslationRequest, prefix: str) -> None:
-        if request.video.asset_id is not None:
-            raise InvalidError(
-                f"no asset {request.video.asset_id[:80]!r} in this workspace; give the video by url",
-                param=f"{prefix}video.asset_id",
-            )
+    async def _check(self, request: TranslationRequest, prefix: str) -> None:
+        for name in ("video", "audio", "srt"):
+            media: Media | None = getattr(request, name)
+            if media is not None and media.asset_id is not None:
+                await self._check_asset(media.asset_id, f"{prefix}{name}.asset_id", is_played=name != "srt")
         if request.callback_url is not None:
             self.check_callback(request.callback_url, prefix)
+
+    async def _check_asset(self, asset_id: str, param: str, *, is_played: bool) -> None:
+        try:
+            asset = await self.context.store.asset(self.workspace, asset_id)
+        except NotFoundError:
+            raise InvalidError(
+                f"no asset {asset_id[:80]!r} in this workspace; upload it with POST /v3/assets, or give it by url",
+                param=param,
+            ) from None
+        if is_played and not asset.media_type.startswith(("video/", "audio/")):
+            raise InvalidError(f"asset {asset_id} is neither video nor audio by its first bytes", param=param)
 
     def check_callback(self, url: str, prefix: str = "") -> None:
         """Refuse a callback URL that may not be called.

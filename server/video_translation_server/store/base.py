@@ -18,6 +18,7 @@ from typing import Generic, Protocol, TypeVar
 
 from video_translation_server.clock import ClockState
 from video_translation_server.model import (
+    Asset,
     Attempt,
     Batch,
     Change,
@@ -85,11 +86,13 @@ class Retention:
         delivered: Deliveries that arrived.
         dead: Deliveries that did not, also those still held for a disabled endpoint; and events.
         bodies: What receivers answered, in the attempt log.
+        assets: Uploaded files.
     """
 
     delivered: float = 7 * 86400
     dead: float = 30 * 86400
     bodies: float = 7 * 86400
+    assets: float = 30 * 86400
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +237,30 @@ class Store(Protocol):
             NotFoundError: There is none of that id in the workspace.
             ConflictError: It has not ended.
         """
+        ...
+
+    async def create_asset(self, asset: Asset, *, keep: Keep[None] | None = None) -> None:
+        """Keep what is known of an uploaded file.
+
+        Raises:
+            ConflictError: One of that id exists.
+        """
+        ...
+
+    async def asset(self, workspace_id: str, asset_id: str) -> Asset:
+        """One asset.
+
+        Raises:
+            NotFoundError: There is none of that id in the workspace.
+        """
+        ...
+
+    async def old_assets(self, before: float, *, limit: int) -> list[str]:
+        """The ids of at most `limit` assets of all workspaces that were created before a time, the oldest first."""
+        ...
+
+    async def delete_assets(self, asset_ids: Sequence[str]) -> None:
+        """Forget assets, of whichever workspace; what is unknown is passed over."""
         ...
 
     async def due_jobs(self, now: float, limit: int) -> list[Job]:

@@ -155,6 +155,14 @@ class BatchAnswer(BatchSummary):
     next_token: str | None
 
 
+class AssetAnswer(BaseModel):
+    """An uploaded file, by what its first bytes say that it is."""
+
+    asset_id: str
+    mime_type: str
+    size_bytes: int
+
+
 class Languages(BaseModel):
     """Names, not codes."""
 

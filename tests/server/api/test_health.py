@@ -62,6 +62,7 @@ async def test_the_documentation_loads_and_is_true(http: httpx.AsyncClient) -> N
         "/v3/admin/workspaces/{workspace_id}/keys",
         "/v3/events/stream",
         "/v3/users/me",
+        "/v3/assets",
         f"{JOBS}/languages",
         f"{JOBS}/statuses",
         f"{JOBS}/batches",

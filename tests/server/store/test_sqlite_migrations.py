@@ -7,6 +7,7 @@ import pytest
 
 from tests.server.store.builders import NOW, WORKSPACE, created, read_log
 from video_translation_server.errors import BusyError
+from video_translation_server.model import Asset
 from video_translation_server.store.sqlite import SqliteStore
 from video_translation_server.store.sqlite.database import APPLICATION_ID, migrations
 
@@ -55,4 +56,13 @@ async def test_jobs_of_version_7_count_among_those_that_go_on(tmp_path: Path) ->
     store = await SqliteStore.open(tmp_path / "store.db")
     with pytest.raises(BusyError):
         await store.record([created("job_2")], at_most=1)
+    await store.close()
+
+
+async def test_a_file_of_version_8_takes_assets(tmp_path: Path) -> None:
+    file_of_version(tmp_path / "store.db", 8, JOB)
+    store = await SqliteStore.open(tmp_path / "store.db")
+    asset = Asset(id="asset_1", workspace_id=WORKSPACE, media_type="video/mp4", size=1, created_at=NOW)
+    await store.create_asset(asset)
+    assert await store.asset(WORKSPACE, "asset_1") == asset
     await store.close()

@@ -18,6 +18,7 @@ from video_translation_server.clock import ClockState
 from video_translation_server.errors import StoreError
 from video_translation_server.ids import Ids, random_id
 from video_translation_server.model import (
+    Asset,
     Attempt,
     Batch,
     Change,
@@ -45,6 +46,7 @@ from video_translation_server.store.base import (
     Retention,
 )
 from video_translation_server.store.sqlite import (
+    assets,
     batches,
     claims,
     deliveries,
@@ -213,6 +215,22 @@ class SqliteStore:
     async def delete_job(self, workspace_id: str, job_id: str, *, now: float) -> None:
         """Show a job that has ended no more."""
         await self._writer.run(lambda connection: jobs.delete(connection, workspace_id, job_id, now))
+
+    async def create_asset(self, asset: Asset, *, keep: Keep[None] | None = None) -> None:
+        """Keep what is known of an uploaded file."""
+        await self._write(lambda connection: assets.create(connection, asset), keep=keep)
+
+    async def asset(self, workspace_id: str, asset_id: str) -> Asset:
+        """One asset."""
+        return await self._read(lambda connection: assets.get(connection, workspace_id, asset_id))
+
+    async def old_assets(self, before: float, *, limit: int) -> list[str]:
+        """The oldest assets from before a time."""
+        return await self._read(lambda connection: assets.old(connection, before, limit))
+
+    async def delete_assets(self, asset_ids: Sequence[str]) -> None:
+        """Forget assets."""
+        await self._writer.run(lambda connection: assets.delete(connection, asset_ids))
 
     async def due_jobs(self, now: float, limit: int) -> list[Job]:
         """Jobs whose next move is due."""
