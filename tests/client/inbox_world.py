@@ -35,7 +35,7 @@ from video_translation_client._upkeep import Action
 NOW = PollPolicy(first=1.0, factor=1.0, cap=1.0, jitter=0.0)
 
 
-class Crash(BaseException):
+class Crash(Exception):  # noqa: N818 - what happened, not a mistake
     """The consumer's process ends in the middle of a callback."""
 
 
@@ -170,11 +170,12 @@ class Consumer:
     def __init__(self, service: Service, disk: Disk, cursor: str | None) -> None:
         self._disk = disk
         self.crash_at: str | None = None
+        self.killed = False
         self.upkeep = _Upkeep()
         self.storage = disk.open()
         self.keeper = _Keeper(self.storage) if self.storage else None
         meter = Meter()
-        self.dispatcher = _Dispatcher(meter, on_done=self.keeper.done if self.keeper else None)
+        self.dispatcher = _Dispatcher(meter, on_done=self._done if self.keeper else None)
         registry = JobRegistry(self)
         self.inbox = Inbox(self.dispatcher.publish)
         self.intake = Intake(registry, self.inbox, meter, keeper=self.keeper, afterwards=self.dispatcher.afterwards)
@@ -208,8 +209,15 @@ class Consumer:
         return self.keeper is not None and _turn(self.keeper.turn)
 
     def call_back(self) -> bool:
-        """Let the callbacks' thread do one piece of work; return whether there was any."""
-        return _turn(self.dispatcher.turn)
+        """Let the callbacks' thread do one piece of work; return whether there was any.
+
+        Raises:
+            Crash: the process was killed in the middle of it.
+        """
+        busy = _turn(self.dispatcher.turn)
+        if self.killed:
+            raise Crash
+        return busy
 
     def finish(self) -> None:
         """Do everything that is due, until nothing is."""
@@ -241,16 +249,21 @@ class Consumer:
     def defer(self, work: Callable[[], object]) -> None:
         raise NotImplementedError
 
+    def _done(self, event: Event) -> None:
+        if self.keeper is not None and not self.killed:
+            self.keeper.done(event)
+
     def _callback(self, event: Event) -> None:
         crash_at, self.crash_at = self.crash_at, None
         if crash_at is not None:
             self.write()
         if crash_at == "before the effect":
-            raise Crash
+            self.killed = True
+            return
         self._disk.handle(event)
         if crash_at == "after the effect":
             self.write()
-            raise Crash
+            self.killed = True
 
 
 class _Keeper(Keeper):
