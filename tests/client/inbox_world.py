@@ -21,7 +21,7 @@ from video_translation_client import (
     PollPolicy,
     ServerUnreachableError,
 )
-from video_translation_client._dispatcher import Dispatcher
+from video_translation_client._dispatcher import Dispatcher, EventCallback
 from video_translation_client._durable import SQLiteInbox
 from video_translation_client._inbox import Inbox
 from video_translation_client._intake import Intake
@@ -277,6 +277,21 @@ class _Keeper(Keeper):
 class _Dispatcher(Dispatcher):
     def _start(self) -> None:
         """Its work is done by hand."""
+
+    def _call(self, callback: EventCallback, event: Event) -> bool:
+        """Let a crash of the process pass: unlike whatever else a callback raises, nobody outlives it."""
+        crashes: list[Crash] = []
+
+        def run(event: Event) -> None:
+            try:
+                callback(event)
+            except Crash as crash:
+                crashes.append(crash)
+
+        handled = super()._call(run, event)
+        if crashes:
+            raise crashes[0]
+        return handled
 
 
 class _Upkeep:
