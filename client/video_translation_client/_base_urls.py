@@ -61,6 +61,8 @@ class BaseUrls:
 
 
 def _checked(url: str) -> str:
+    if not isinstance(url, str):
+        raise TypeError(f"base_url is a URL or a list of URLs, not {url!r}")
     if not url.lower().startswith(("http://", "https://")):
         raise ValueError(f"base_url must begin with http:// or https://: {url!r}")
     if not url.partition("//")[2].partition("/")[0]:

@@ -187,10 +187,12 @@ class Calls:
 
     @staticmethod
     def get_statuses(
-        job_ids: Iterable[str], *, timeout: float | None = None
+        job_ids: Iterable[str] | str, *, timeout: float | None = None
     ) -> list[Listing[Page[JobSnapshot], JobSnapshot]]:
         """Ask for many statuses, at most 100 per request."""
-        ids = list(dict.fromkeys(job_ids))
+        ids = [job_ids] if isinstance(job_ids, str) else list(dict.fromkeys(job_ids))
+        for job_id in ids:
+            check_job_id(job_id)
         chunks = [ids[start : start + PAGE_SIZE] for start in range(0, len(ids), PAGE_SIZE)]
         return [_statuses(chunk, Options(timeout)) for chunk in chunks]
 

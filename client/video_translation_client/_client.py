@@ -129,7 +129,7 @@ class VideoTranslationClient(BaseClient[HttpClient]):
         """
         return self._run(self._calls.get_status(job_id, timeout=timeout))
 
-    def get_statuses(self, job_ids: Iterable[str], *, timeout: float | None = None) -> dict[str, JobSnapshot]:
+    def get_statuses(self, job_ids: Iterable[str] | str, *, timeout: float | None = None) -> dict[str, JobSnapshot]:
         """Ask for many statuses with one request per 100 jobs; unknown jobs are left out.
 
         The answer knows little more than the status: read a completed job's `video_url` with `get_job`.

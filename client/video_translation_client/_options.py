@@ -31,6 +31,9 @@ class Options:
     idempotency_key: str | None = None
 
     def __post_init__(self) -> None:
+        for name, number in (("timeout", self.timeout), ("max_retries", self.max_retries)):
+            if not isinstance(number, int | float | None):
+                raise TypeError(f"{name} must be a number, not {number!r}")
         if self.timeout is not None and not 0 < self.timeout <= LONGEST_TIMEOUT:
             raise ValueError(f"timeout must be above 0 seconds and at most {LONGEST_TIMEOUT:g}: {self.timeout!r}")
         if self.max_retries is not None and self.max_retries < 0:
@@ -54,7 +57,10 @@ def refuse_unsendable(name: str, value: str | None) -> None:
 
     Raises:
         ValueError: it has a line break, or a character outside of ASCII; the message names the argument.
+        TypeError: it is no text.
     """
+    if not isinstance(value, str | None):
+        raise TypeError(f"{name} must be text, not {type(value).__name__}")
     if value is not None and not (value.isascii() and value.isprintable()):
         hint = "; it ends in a line break: strip() it" if value.endswith(("\n", "\r")) else ""
         raise ValueError(f"{name} must be printable ASCII, because it is sent as a header{hint}")

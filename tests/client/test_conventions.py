@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import itertools
 import logging
 import math
 import threading
+from typing import Any
 
 import httpx
 import pytest
@@ -49,6 +51,25 @@ def test_numbers_that_make_no_sense_are_refused(wrong: dict[str, float], make_cl
         make_client().with_options(**wrong)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="rate_limit"):
         make_client(rate_limit=0.0)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"timeout": "5"}, {"max_retries": "2"}, {"api_key": 5}, {"default_headers": {"a": 5}}]
+)
+def test_what_is_of_another_type_is_named(wrong: dict[str, Any]) -> None:
+    with pytest.raises(TypeError, match=f"^{next(iter(wrong))}"):
+        VideoTranslationClient(**wrong)
+
+
+def test_an_id_that_is_none_is_named_among_many(make_client: MakeClient) -> None:
+    with pytest.raises(ValueError, match=r"^job_id must be a job's id"):
+        make_client().get_statuses(["vt_1", ""])
+
+
+@pytest.mark.parametrize("since", ["yesterday", math.nan, 1e30, dt.datetime(2026, 11, 20, tzinfo=dt.UTC)])
+def test_a_time_that_is_no_number_of_seconds_is_named(since: Any, make_client: MakeClient) -> None:
+    with pytest.raises((TypeError, ValueError), match=r"^since is unix seconds"):
+        make_client().webhooks.recover("ep_1", since)
 
 
 @pytest.mark.parametrize("value", ["hemlig\n", "hemlig\r\nx: y", "schlüssel", "hem\x00lig"])

@@ -74,6 +74,7 @@ def test_lists_statuses_and_languages(real: RealService, make_client: MakeClient
     assert {job_id: job.status for job_id, job in statuses.items()} == {
         job_id: "completed" if job_id == ids[0] else "pending" for job_id in ids
     }
+    assert client.get_statuses(ids[0]).keys() == {ids[0]}
     assert client.languages() == ["English", "French"]
 
 

@@ -143,7 +143,12 @@ def _delivery_path(delivery_id: str) -> str:
 
 
 def _iso(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat()
+    if not isinstance(seconds, int | float):
+        raise TypeError(f"since is unix seconds, such as a datetime's timestamp() gives, not {seconds!r}")
+    try:
+        return datetime.fromtimestamp(seconds, UTC).isoformat()
+    except (ValueError, OverflowError, OSError):
+        raise ValueError(f"since is unix seconds, and {seconds!r} is no time that a calendar has") from None
 
 
 def _read_one(answer: Any) -> Delivery:
