@@ -108,6 +108,7 @@ async def running(
             is_open=settings.is_open,
             max_request_bytes=settings.max_request_bytes,
             concurrent_jobs=settings.concurrent_jobs,
+            is_lenient=settings.lenient,
             simulator=_simulator(store, clock, upkeep, sweeping, control) if settings.simulator else None,
         )
         yield Application(create_api(context), store, context.stopping, context.simulator)

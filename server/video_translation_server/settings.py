@@ -61,6 +61,7 @@ class Settings(BaseModel):
     admin_key: str | None = Field(
         None, min_length=1, description="Key of /v3/admin. None: open where no key is needed, otherwise closed."
     )
+    lenient: bool = Field(False, description="Pass over unknown fields of a request instead of refusing them.")
     max_request_bytes: int = Field(1024 * 1024, ge=1024, description="Largest body of a request, bytes.")
 
     assets: Path | None = Field(

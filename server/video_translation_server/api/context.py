@@ -98,6 +98,7 @@ class Context:
         new_key: Makes a key.
         is_ready: True while every loop of the server runs.
         shelf: Where uploaded files lie.
+        is_lenient: Unknown fields of a body are passed over.
         concurrent_jobs: Jobs of a workspace that may go on at once; None does not limit them.
         tail: Follows the log for the event streams and the waiters; it must be run.
         waiters: Who waits for a job to move.
@@ -128,6 +129,7 @@ class Context:
     new_key: Callable[[], str] = random_key
     max_request_bytes: int = 1024 * 1024
     concurrent_jobs: int | None = None
+    is_lenient: bool = False
     max_asset_bytes: int = 32 * 1024 * 1024
     stream_heartbeat: float = 15.0
     stream_stall: float = 10.0

@@ -11,6 +11,7 @@ from video_translation_server.api.auth import Workspace
 from video_translation_server.api.context import Context, Surroundings
 from video_translation_server.api.events import encode_cursor
 from video_translation_server.api.idempotency import Once, OnceOnly
+from video_translation_server.api.lenience import LenientRoute
 from video_translation_server.errors import ConflictError, InvalidError
 from video_translation_server.model import Endpoint, EndpointStatus, Ordering, RetiredSecret, Sweep, SweepKind
 from video_translation_server.signing import new_private_key, public_key
@@ -34,7 +35,7 @@ from video_translation_server.wire.responses import (
     WorkspaceSecret,
 )
 
-router = APIRouter(prefix="/v3/webhooks", tags=["webhooks"])
+router = APIRouter(prefix="/v3/webhooks", tags=["webhooks"], route_class=LenientRoute)
 
 
 @router.post("/endpoints", response_model=Answer[NewEndpoint])

@@ -13,6 +13,7 @@ from video_translation_server.api.cancellations import cancelled
 from video_translation_server.api.context import Context, Surroundings
 from video_translation_server.api.hints import when_to_ask
 from video_translation_server.api.idempotency import Keeping, OnceOnly
+from video_translation_server.api.lenience import LenientRoute
 from video_translation_server.api.orders import Order
 from video_translation_server.api.waiting import Patient
 from video_translation_server.errors import ConflictError
@@ -23,7 +24,7 @@ from video_translation_server.wire.languages import LANGUAGES
 from video_translation_server.wire.requests import TitleRequest, TranslationRequest
 from video_translation_server.wire.responses import Answer, Created, Deleted, Languages, Page, Translation
 
-router = APIRouter(prefix="/v3/video-translations", tags=["translations"])
+router = APIRouter(prefix="/v3/video-translations", tags=["translations"], route_class=LenientRoute)
 
 
 @router.post("", response_model=Answer[Created])
