@@ -17,7 +17,7 @@ from video_translation_server.clock import Clock, VirtualClock
 from video_translation_server.delivery.attempt import Attempter
 from video_translation_server.delivery.worker import Worker
 from video_translation_server.ids import Ids, random_id
-from video_translation_server.model import DEFAULT_WORKSPACE
+from video_translation_server.model import DEFAULT_WORKSPACE, Workers
 from video_translation_server.outbound import AddressPolicy, Http1Sender, Sender, check_url
 from video_translation_server.probe import Probe, unobserved
 from video_translation_server.retry import RetryPolicy
@@ -25,8 +25,9 @@ from video_translation_server.settings import Settings
 from video_translation_server.shelf import Shelf
 from video_translation_server.signing import new_secret
 from video_translation_server.simulation.control import Control
+from video_translation_server.simulation.durations import Durations
 from video_translation_server.simulation.mover import Mover
-from video_translation_server.simulation.planner import Odds, Planner
+from video_translation_server.simulation.planner import Line, Odds, Planner
 from video_translation_server.simulation.scenario import load
 from video_translation_server.simulation.timeline import Timeline
 from video_translation_server.store import Retention, Store, open_store
@@ -101,6 +102,7 @@ async def running(
             media_url=settings.media_url,
             shelf=shelf,
             max_asset_bytes=settings.max_asset_bytes,
+            workers=_workers(settings),
             stream_heartbeat=settings.stream_heartbeat,
             stream_stall=settings.stream_stall,
             key_digests=frozenset(map(_digest, settings.api_keys)),
@@ -109,7 +111,7 @@ async def running(
             max_request_bytes=settings.max_request_bytes,
             concurrent_jobs=settings.concurrent_jobs,
             is_lenient=settings.lenient,
-            simulator=_simulator(store, clock, upkeep, sweeping, control) if settings.simulator else None,
+            simulator=_simulator(settings, store, clock, (upkeep, sweeping), control),
         )
         yield Application(create_api(context), store, context.stopping, context.simulator)
 
@@ -122,23 +124,34 @@ async def _kept_clock(store: Store, settings: Settings) -> Clock:
     return VirtualClock(state)
 
 
-def _simulator(store: Store, clock: Clock, upkeep: Upkeep, sweeping: Sweeping, control: Control) -> Simulator | None:
-    """The doors under `/_sim`, unless the clock is a test's own."""
-    if not isinstance(clock, VirtualClock):
+def _simulator(
+    settings: Settings, store: Store, clock: Clock, chored: tuple[Upkeep, Sweeping], control: Control
+) -> Simulator | None:
+    """The doors under `/_sim`, where they are wanted, and unless the clock is a test's own."""
+    if not settings.simulator or not isinstance(clock, VirtualClock):
         return None
+    upkeep, sweeping = chored
 
     async def chores() -> None:
         await upkeep.expire()
         while await sweeping.step():
             pass
 
-    timeline = Timeline(store, clock, chores=chores, upkeep=upkeep.tick)
+    timeline = Timeline(store, clock, chores=chores, upkeep=upkeep.tick, workers=_workers(settings))
     return Simulator(clock, timeline, control)
 
 
 def _planner(settings: Settings) -> Planner:
     return Planner(
-        seconds=settings.translation_time,
+        durations=Durations(
+            seconds=settings.translation_time,
+            distribution=settings.time_distribution,
+            per_video_minute=settings.seconds_per_video_minute,
+            video_seconds=settings.video_length,
+            precision_factor=settings.precision_factor,
+            per_language=settings.language_factor,
+        ),
+        line=None if settings.workers is None else Line(settings.ageing, _fast_seconds(settings)),
         pending_share=settings.pending_share,
         odds=Odds(
             error=settings.error_rate,
@@ -158,8 +171,23 @@ def _planner(settings: Settings) -> Planner:
     )
 
 
+def _workers(settings: Settings) -> Workers:
+    return Workers(main=settings.workers, fast=settings.fast_workers)
+
+
+def _fast_seconds(settings: Settings) -> float | None:
+    return settings.fast_lane if settings.fast_workers else None
+
+
 def _mover(settings: Settings, store: Store, clock: Clock, ids: Ids) -> Mover:
-    return Mover(store, clock, ids, media_url=settings.media_url, poll_interval=settings.poll_interval)
+    return Mover(
+        store,
+        clock,
+        ids,
+        media_url=settings.media_url,
+        poll_interval=settings.poll_interval,
+        workers=_workers(settings),
+    )
 
 
 def _upkeep(settings: Settings, store: Store, shelf: Shelf, clock: Clock) -> Upkeep:

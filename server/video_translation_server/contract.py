@@ -21,6 +21,7 @@ from video_translation_server.ids import Ids
 from video_translation_server.model import DEFAULT_WORKSPACE
 from video_translation_server.shelf import Shelf
 from video_translation_server.simulation.control import Control
+from video_translation_server.simulation.durations import Durations
 from video_translation_server.simulation.planner import Odds, Planner
 from video_translation_server.simulation.timeline import Timeline
 from video_translation_server.store import EventFilter, Store, open_store
@@ -76,7 +77,7 @@ async def _generate() -> dict[str, bytes]:
     with tempfile.TemporaryDirectory() as folder:
         store, clock = await open_store(f"{folder}/contract.db", ids=ids), ManualClock(1_795_219_200.0)
         tail = Tail(store)
-        planner = Planner(seconds=(10, 10), pending_share=0.1, odds=Odds(error=0), seed=1)
+        planner = Planner(durations=Durations(seconds=(10, 10)), pending_share=0.1, odds=Odds(error=0), seed=1)
         context = Context(
             store=store,
             clock=clock,

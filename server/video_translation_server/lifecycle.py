@@ -53,7 +53,7 @@ def create(
         plan=plan,
         created_at=now,
         updated_at=now,
-        due_at=_due(plan, now + plan.pending_seconds),
+        **_waiting(plan, now),
     )
     # A failure's message is in the body twice.
     room = ROOM_TO_END + 2 * len(msgspec.json.encode(plan.failure_message))
@@ -79,6 +79,8 @@ def move(job: Job, to: JobStatus, *, event_id: str, now: float, **fields: Any) -
 
 
 def _moved(job: Job, to: JobStatus, *, event_id: str, now: float, **fields: Any) -> Change:
+    # Whoever moves has left the line, unless it is put into it again.
+    fields = {"rank": None} | fields
     moved = msgspec.structs.replace(
         job, status=to, sequence=job.sequence + 1, version=job.version + 1, updated_at=now, **fields
     )
@@ -89,6 +91,13 @@ def _updated(job: Job, *, event_id: str, now: float, **fields: Any) -> Change:
     """The job in the same status with other fields; told of only to those who ask for progress by name."""
     updated = msgspec.structs.replace(job, version=job.version + 1, updated_at=now, **fields)
     return Change(job=updated, event=transition_event(updated, event_id=event_id, now=now, event_type=PROGRESS))
+
+
+def _waiting(plan: Plan, now: float) -> dict[str, Any]:
+    """What a job waits for before it runs: its place in line, or the time."""
+    if plan.lane is not None:
+        return {"due_at": None, "rank": now - plan.head_start}
+    return {"due_at": _due(plan, now + plan.pending_seconds), "rank": None}
 
 
 def _due(plan: Plan, at: float) -> float | None:
@@ -117,8 +126,7 @@ def advance(job: Job, *, event_id: str, now: float, media_url: str) -> Change:
         stepped = msgspec.structs.replace(job, progress=round(100 * (job.step + 1) / job.plan.steps))
         return _updated(stepped, event_id=event_id, now=now, due_at=_next_step(stepped, now))
     if 0 < job.runs <= job.plan.retries:
-        due_at = _due(job.plan, now + job.plan.pending_seconds)
-        return move(job, JobStatus.PENDING, event_id=event_id, now=now, due_at=due_at, progress=0)
+        return move(job, JobStatus.PENDING, event_id=event_id, now=now, progress=0, **_waiting(job.plan, now))
     if job.plan.failure_message is not None:
         return fail(job, job.plan.failure_message, event_id=event_id, now=now)
     return _completed(job, event_id=event_id, now=now, media_url=media_url)
@@ -192,7 +200,7 @@ def stall(job: Job, *, event_id: str, now: float) -> Change:
     """
     if job.status.is_terminal:
         raise ConflictError(f"job {job.id} is {job.status} and cannot stall")
-    return _updated(job, event_id=event_id, now=now, due_at=None)
+    return _updated(job, event_id=event_id, now=now, due_at=None, rank=None)
 
 
 def reset(job: Job, *, event_id: str, now: float) -> Change:
@@ -202,12 +210,12 @@ def reset(job: Job, *, event_id: str, now: float) -> Change:
         JobStatus.PENDING,
         event_id=event_id,
         now=now,
-        due_at=_due(job.plan, now + job.plan.pending_seconds),
         progress=0,
         video_url=None,
         failure_message=None,
         cancelled_at=None,
         runs=0,
+        **_waiting(job.plan, now),
     )
 
 

@@ -10,6 +10,10 @@ from typing import Any
 import msgspec
 
 DEFAULT_WORKSPACE = "ws_default"
+DEFAULT_PRIORITY = 5
+
+MAIN, FAST = 0, 1
+"""The lanes of the queue."""
 
 
 class Workspace(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,6 +64,26 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     title: str | None = None
     language: str | None = None
     url: str | None = None
+    video_seconds: float | None = None
+    is_precise: bool = False
+    languages: int = 1
+    priority: int = DEFAULT_PRIORITY
+
+
+class Workers(msgspec.Struct, frozen=True, kw_only=True):
+    """How many jobs may run at once, per lane of the queue; None is without limit.
+
+    Attributes:
+        main: In the lane of everybody.
+        fast: In the lane of short jobs; 0: there is none, and whoever still stands in it counts as the others do.
+    """
+
+    main: int | None = None
+    fast: int = 0
+
+    def of(self, lane: int) -> int | None:
+        """How many jobs of a lane may run at once."""
+        return self.fast if lane == FAST and self.fast else self.main
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -74,6 +98,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         url_delay: How long it is completed before it has a URL.
         steps: In how many equal parts a run is told of, as progress.
         retries: So many runs end badly and lead back to the queue before the one that decides.
+        lane: Where it stands in line before each run; None: nobody stands before it.
+        head_start: So many seconds it stands before those who came into line at the same time.
         stalled_runs: The runs (1, 2, ...) that stop half-way and are given up after `stall_timeout` seconds.
     """
 
@@ -84,6 +110,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     polls: int | None = None
     url_delay: float = 0
     steps: int = 1
+    lane: int | None = None
+    head_start: float = 0
     retries: int = 0
     stalled_runs: tuple[int, ...] = ()
     stall_timeout: float = 0
@@ -107,6 +135,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         runs: How often it has begun to run; more than once where a run ended badly.
         batch_id: The batch that it was asked for in, where it was.
         item_index: Its place in the batch, from 0.
+        rank: Its place in its lane: the lowest is next; None while it does not stand in line.
     """
 
     id: str
@@ -127,6 +156,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     runs: int = 0
     batch_id: str | None = None
     item_index: int | None = None
+    rank: float | None = None
 
     @property
     def step(self) -> int:
@@ -139,17 +169,23 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         return self.runs in self.plan.stalled_runs and self.step >= self.plan.steps // 2
 
     @property
+    def run_ends_at(self) -> float | None:
+        """When the present run is over; None where it is not running, or nothing is planned."""
+        if self.status is not JobStatus.RUNNING or self.due_at is None or self.is_stuck:
+            return self.due_at if self.status is JobStatus.RUNNING else None
+        return self.due_at + self.plan.run_seconds(self.runs, step=self.step + 1)
+
+    @property
     def ends_at(self) -> float | None:
         """When its plan will have ended, as far as is known now; None when nothing is planned."""
         if self.due_at is None or self.status.is_terminal:
             return None
         plan, run = self.plan, self.runs
-        ends_at = self.due_at
         if self.status is JobStatus.PENDING:
             run += 1
-            ends_at += plan.run_seconds(run)
-        elif not self.is_stuck:
-            ends_at += plan.run_seconds(run, step=self.step + 1)
+            ends_at = self.due_at + plan.run_seconds(run)
+        else:
+            ends_at = self.run_ends_at or self.due_at
         return ends_at + sum(plan.pending_seconds + plan.run_seconds(one) for one in range(run + 1, plan.retries + 2))
 
 
@@ -182,6 +218,20 @@ class Asset(msgspec.Struct, frozen=True, kw_only=True):
     media_type: str
     size: int
     created_at: float
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a job stands in line.
+
+    Attributes:
+        ahead: How long each job before it will run, the next first; of at most the first thousand.
+        beyond: About how many more stand between those and it.
+        busy: The jobs of its lane that run.
+    """
+
+    ahead: list[float]
+    beyond: int
+    busy: list[Job]
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):

@@ -72,6 +72,23 @@ class Settings(BaseModel):
     translation_time: SecondsRange = Field(
         (10.0, 10.0), description="Seconds that a job takes from creation to its end: 10, or a range as 5-15."
     )
+    time_distribution: Literal["fixed", "uniform", "lognormal"] = Field(
+        "uniform", description="How the range is used: its middle, evenly, or lognormal with 90 % inside of it."
+    )
+    seconds_per_video_minute: DelaySeconds = Field(0, description="Seconds more for each minute of the video.")
+    video_length: DelaySeconds = Field(0, description="Seconds that a video lasts of which nothing else is known.")
+    precision_factor: float = Field(1, gt=0, le=1000, description="How many times as long the mode precision takes.")
+    language_factor: float = Field(
+        0, ge=0, le=1000, description="By which share each further language of a request makes its jobs longer."
+    )
+    workers: int | None = Field(
+        None, ge=1, le=100_000, description="Jobs that run at once; the others stand in line. None: all of them run."
+    )
+    fast_workers: int = Field(0, ge=0, le=100_000, description="With --workers: so many more, for short jobs only.")
+    fast_lane: DelaySeconds = Field(30, description="Longest time of a job that counts as short, seconds.")
+    ageing: DelaySeconds = Field(
+        60, description="Seconds of waiting in line that weigh as much as one step of priority (0-9)."
+    )
     pending_share: Share = Field(0.1, description="Share of that time which a job waits before it runs.")
     concurrent_jobs: int | None = Field(
         None, ge=1, description="Jobs of a workspace that may go on at once; more get 429. The real service: 10."
@@ -146,6 +163,10 @@ class Settings(BaseModel):
         low, high = self.translation_time
         if low > high:
             raise ValueError(f"translation_time: {low:g}-{high:g} is no range: the first number must be the smaller")
+        if self.time_distribution == "lognormal" and low == 0 < high:
+            raise ValueError("translation_time: a lognormal range cannot begin at 0")
+        if self.fast_workers and self.workers is None:
+            raise ValueError("fast_workers: goes with --workers")
         if self.polls is not None and self.progression != "manual":
             raise ValueError("polls: goes with --progression manual")
         if self.lease <= self.attempt_timeout:

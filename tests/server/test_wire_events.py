@@ -208,7 +208,7 @@ def test_the_resource_is_the_jobs_public_face() -> None:
 
 @pytest.mark.parametrize("status", JobStatus)
 def test_the_status_answer_begins_with_the_missions_word(status: JobStatus) -> None:
-    answer = status_answer(job(status))
+    answer = status_answer(job(status), job_resource(job(status)))
     assert next(iter(answer.items())) == ("result", RESULTS[status])
     assert {key: answer[key] for key in answer if key != "result"} == job_resource(job(status))
 

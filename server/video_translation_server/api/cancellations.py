@@ -12,9 +12,9 @@ from video_translation_server.api.answers import answer
 from video_translation_server.api.auth import Workspace
 from video_translation_server.api.context import Context, Surroundings
 from video_translation_server.api.idempotency import Keeping, OnceOnly
+from video_translation_server.api.shown import listed
 from video_translation_server.model import Job
 from video_translation_server.transitions import record
-from video_translation_server.wire.events import job_resource
 from video_translation_server.wire.responses import Answer, Translation
 
 router = APIRouter(prefix="/v3/video-translations", tags=["translations"])
@@ -49,7 +49,7 @@ async def cancelled(workspace: str, job_id: str, context: Context, keeping: Keep
 
 
 def _shown(job: Job) -> Response:
-    return answer(job_resource(job))
+    return answer(listed(job, job.updated_at))
 
 
 def _if_it_took_place(done: Response, recorded: list[bool]) -> Response | None:

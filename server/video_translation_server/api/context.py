@@ -12,9 +12,9 @@ from video_translation_server.api.tail import Tail
 from video_translation_server.api.waiters import Waiters
 from video_translation_server.clock import Clock, VirtualClock
 from video_translation_server.ids import Ids, random_key
-from video_translation_server.model import Job, Plan, Subject
+from video_translation_server.model import Job, Plan, Subject, Workers
 from video_translation_server.shelf import Shelf
-from video_translation_server.store import Store
+from video_translation_server.store import UNLIMITED, Store
 from video_translation_server.wire.scripts import Script
 
 
@@ -104,6 +104,7 @@ class Context:
         waiters: Who waits for a job to move.
         polls: Counts the polls of jobs that are moved by them.
         media_url: Base of the URLs of completed videos.
+        workers: How many jobs run at once.
         stopping: Set when the server stops: what goes on for long shall end.
         stream_heartbeat: Seconds without an event after which a stream gets a comment.
         stream_stall: Seconds after which a stream that takes nothing is cut.
@@ -122,6 +123,7 @@ class Context:
     polls: Polls
     media_url: str
     shelf: Shelf
+    workers: Workers = UNLIMITED
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     key_digests: frozenset[bytes] = frozenset()
     admin_digest: bytes | None = None

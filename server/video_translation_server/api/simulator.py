@@ -12,8 +12,9 @@ from video_translation_server import __version__
 from video_translation_server.api.answers import answer, plain
 from video_translation_server.api.auth import Admin
 from video_translation_server.api.context import Simulator, Surroundings
+from video_translation_server.api.shown import shown
 from video_translation_server.errors import NotFoundError
-from video_translation_server.wire.events import iso_time, job_resource, maybe_iso_time
+from video_translation_server.wire.events import iso_time, maybe_iso_time
 from video_translation_server.wire.responses import Answer, Translation
 from video_translation_server.wire.scripts import failure_text
 from video_translation_server.wire.simulator import (
@@ -83,34 +84,36 @@ async def advance(request: AdvanceRequest, sim: Sim) -> Response:
 
 
 @router.post("/jobs/{video_translation_id}/complete", response_model=Answer[Translation])
-async def complete(video_translation_id: str, sim: Sim, _: Nothing | None = None) -> Response:
+async def complete(video_translation_id: str, sim: Sim, context: Surroundings, _: Nothing | None = None) -> Response:
     """Complete a job now, whatever was planned. 409 `conflict` for one that has ended."""
-    return answer(job_resource(await sim.control.complete(video_translation_id)))
+    return answer(await shown(await sim.control.complete(video_translation_id), context))
 
 
 @router.post("/jobs/{video_translation_id}/fail", response_model=Answer[Translation])
-async def fail(video_translation_id: str, sim: Sim, request: FailRequest | None = None) -> Response:
+async def fail(
+    video_translation_id: str, sim: Sim, context: Surroundings, request: FailRequest | None = None
+) -> Response:
     """Let a job fail now. 409 `conflict` for one that has ended."""
     message = failure_text((request or FailRequest()).message)
-    return answer(job_resource(await sim.control.fail(video_translation_id, message)))
+    return answer(await shown(await sim.control.fail(video_translation_id, message), context))
 
 
 @router.post("/jobs/{video_translation_id}/advance", response_model=Answer[Translation])
-async def advance_job(video_translation_id: str, sim: Sim, _: Nothing | None = None) -> Response:
+async def advance_job(video_translation_id: str, sim: Sim, context: Surroundings, _: Nothing | None = None) -> Response:
     """Make a job's next planned move now. 409 `conflict` for one that has ended."""
-    return answer(job_resource(await sim.control.advance(video_translation_id)))
+    return answer(await shown(await sim.control.advance(video_translation_id), context))
 
 
 @router.post("/jobs/{video_translation_id}/stall", response_model=Answer[Translation])
-async def stall(video_translation_id: str, sim: Sim, _: Nothing | None = None) -> Response:
+async def stall(video_translation_id: str, sim: Sim, context: Surroundings, _: Nothing | None = None) -> Response:
     """Let a job stand still until it is moved by hand. 409 `conflict` for one that has ended."""
-    return answer(job_resource(await sim.control.stall(video_translation_id)))
+    return answer(await shown(await sim.control.stall(video_translation_id), context))
 
 
 @router.post("/jobs/{video_translation_id}/reset", response_model=Answer[Translation])
-async def reset_job(video_translation_id: str, sim: Sim, _: Nothing | None = None) -> Response:
+async def reset_job(video_translation_id: str, sim: Sim, context: Surroundings, _: Nothing | None = None) -> Response:
     """Put a job back to the beginning of its plan, from whatever status; its sequence goes on."""
-    return answer(job_resource(await sim.control.reset(video_translation_id)))
+    return answer(await shown(await sim.control.reset(video_translation_id), context))
 
 
 @router.post("/reset", response_model=Answer[Erased])

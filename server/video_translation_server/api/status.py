@@ -4,11 +4,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from video_translation_server import lifecycle
 from video_translation_server.api.answers import plain
 from video_translation_server.api.auth import Workspace
 from video_translation_server.api.context import Surroundings
 from video_translation_server.api.hints import when_to_ask
+from video_translation_server.api.shown import shown
 from video_translation_server.api.waiting import Patient
 from video_translation_server.errors import NotFoundError
 from video_translation_server.wire.events import status_answer
@@ -32,4 +32,4 @@ async def get(
         video_translation_id = newest.id
     job = await patient.job(video_translation_id)
     now = context.clock.now()
-    return plain(status_answer(lifecycle.as_of(job, now)), headers=when_to_ask([job], now) | patient.headers)
+    return plain(status_answer(job, await shown(job, context)), headers=when_to_ask([job], now) | patient.headers)

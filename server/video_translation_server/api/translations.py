@@ -6,7 +6,6 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
 
-from video_translation_server import lifecycle
 from video_translation_server.api.answers import Limit, Token, answer, decode_token, encode_token, page
 from video_translation_server.api.auth import Workspace
 from video_translation_server.api.cancellations import cancelled
@@ -15,11 +14,11 @@ from video_translation_server.api.hints import when_to_ask
 from video_translation_server.api.idempotency import Keeping, OnceOnly
 from video_translation_server.api.lenience import LenientRoute
 from video_translation_server.api.orders import Order
+from video_translation_server.api.shown import listed, shown
 from video_translation_server.api.waiting import Patient
 from video_translation_server.errors import ConflictError
 from video_translation_server.model import JobStatus
 from video_translation_server.store import JobFilter
-from video_translation_server.wire.events import job_resource
 from video_translation_server.wire.languages import LANGUAGES
 from video_translation_server.wire.requests import TitleRequest, TranslationRequest
 from video_translation_server.wire.responses import Answer, Created, Deleted, Languages, Page, Translation
@@ -60,7 +59,7 @@ async def list_(
     """The workspace's jobs, newest first."""
     jobs, place = await context.store.jobs(workspace, limit=limit, token=decode_token("jobs", token), wanted=wanted)
     now = context.clock.now()
-    return page([job_resource(lifecycle.as_of(job, now)) for job in jobs], encode_token("jobs", place))
+    return page([listed(job, now) for job in jobs], encode_token("jobs", place))
 
 
 @router.get("/languages", response_model=Answer[Languages])
@@ -74,7 +73,7 @@ async def get(video_translation_id: str, context: Surroundings, patient: Patient
     """One job; with `wait`, once it has moved on."""
     job = await patient.job(video_translation_id)
     now = context.clock.now()
-    return answer(job_resource(lifecycle.as_of(job, now)), when_to_ask([job], now) | patient.headers)
+    return answer(await shown(job, context), when_to_ask([job], now) | patient.headers)
 
 
 @router.patch("/{video_translation_id}", response_model=Answer[Translation])
@@ -84,7 +83,7 @@ async def retitle(
     """Give a job another title; nothing is pushed for it, and the job's later events have the new one."""
     now = context.clock.now()
     job = await context.store.retitle_job(workspace, video_translation_id, request.title, now=now)
-    return answer(job_resource(lifecycle.as_of(job, now)), when_to_ask([job], now))
+    return answer(await shown(job, context), when_to_ask([job], now))
 
 
 @router.delete("/{video_translation_id}", response_model=Answer[Deleted])

@@ -6,7 +6,8 @@ Jobs move by due times in the store, so a restart resumes them where they stoppe
 from video_translation_server import lifecycle
 from video_translation_server.clock import Clock
 from video_translation_server.ids import Ids
-from video_translation_server.store import Store
+from video_translation_server.model import Workers
+from video_translation_server.store import UNLIMITED, Store
 from video_translation_server.transitions import record
 
 BATCH = 256
@@ -15,13 +16,23 @@ BATCH = 256
 class Mover:
     """Moves jobs as their time comes."""
 
-    def __init__(self, store: Store, clock: Clock, ids: Ids, *, media_url: str, poll_interval: float) -> None:
-        """Nothing runs until `run`; `poll_interval` is seconds."""
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        ids: Ids,
+        *,
+        media_url: str,
+        poll_interval: float,
+        workers: Workers = UNLIMITED,
+    ) -> None:
+        """Nothing runs until `run`; `poll_interval` is seconds, `workers` how many jobs run at once."""
         self._store = store
         self._clock = clock
         self._ids = ids
         self._media_url = media_url
         self._poll_interval = poll_interval
+        self._workers = workers
 
     async def run(self) -> None:
         """Move jobs until cancelled."""
@@ -37,7 +48,7 @@ class Mover:
     async def move_due(self) -> int:
         """Move every job that is due now, at most 256; the answer is how many were."""
         now = self._clock.now()
-        jobs = await self._store.due_jobs(now, BATCH)
+        jobs = await self._store.due_jobs(now, BATCH, workers=self._workers)
         if not jobs:
             return 0
         changes = [

@@ -6,7 +6,8 @@ The plan is stored with the job, so a restart changes nothing.
 import random
 from dataclasses import dataclass
 
-from video_translation_server.model import Plan, Subject
+from video_translation_server.model import FAST, MAIN, Plan, Subject
+from video_translation_server.simulation.durations import Durations
 from video_translation_server.simulation.scenario import Scenario
 from video_translation_server.wire.scripts import FAILURES, Script, failure_text
 
@@ -31,6 +32,23 @@ class Odds:
 
 
 @dataclass(frozen=True, slots=True)
+class Line:
+    """How jobs stand in line where not all of them run at once.
+
+    Attributes:
+        ageing: Seconds of waiting that weigh as much as one step of priority.
+        fast_seconds: Jobs that run no longer have a lane of their own; None: there is none.
+    """
+
+    ageing: float = 60
+    fast_seconds: float | None = None
+
+    def lane(self, seconds: float) -> int:
+        """Where a job that runs so long stands."""
+        return MAIN if self.fast_seconds is None or seconds > self.fast_seconds else FAST
+
+
+@dataclass(frozen=True, slots=True)
 class _Course:
     """How a job's runs end: so many retries, which of its runs stall, and whether the last one fails."""
 
@@ -45,18 +63,22 @@ class Planner:
     def __init__(
         self,
         *,
-        seconds: tuple[float, float],
+        durations: Durations,
         pending_share: float,
         odds: Odds,
+        line: Line | None = None,
         seed: int | None,
         scenario: Scenario | None = None,
         defaults: Script | None = None,
     ) -> None:
-        """Plans of `seconds` (a range) from creation to end, of which `pending_share` is spent waiting.
+        """Plans of `durations` from creation to end, of which `pending_share` is spent waiting.
+
+        With a `line`, jobs wait there instead, and run for the whole of that time.
 
         What a request leaves open the scenario decides, then `defaults`, then chance.
         """
-        self._seconds = seconds
+        self._durations = durations
+        self._line = line
         self._pending_share = pending_share
         self._odds = odds
         self._seed = seed
@@ -72,14 +94,18 @@ class Planner:
     def plan(self, script: Script, subject: Subject | None = None) -> Plan:
         """The plan for one job; what its request's script says wins."""
         self._number += 1
-        scenario = self._scenario.script(subject or Subject(), self._number)
+        subject = subject or Subject()
+        scenario = self._scenario.script(subject, self._number)
         script = script.over(scenario.over(self._defaults))
         # Everything is always drawn, so that a script for one job leaves the others' fates as they were.
-        drawn, course = self._random.uniform(*self._seconds), _scripted(script, self._draw_course(), self._odds.retries)
+        chance = self._random.random()
+        course = _scripted(script, self._draw_course(), self._odds.retries)
+        drawn = self._durations.draw(chance, subject)
         seconds = drawn if script.duration_seconds is None else script.duration_seconds
         if script.progression == "immediate":
             seconds = 0
-        pending = seconds * self._pending_share
+        line = self._line if script.progression in (None, "time") else None
+        pending = seconds * self._pending_share if line is None else 0
         by_time = script.progression in (None, "time")
         return Plan(
             pending_seconds=pending,
@@ -88,6 +114,8 @@ class Planner:
             is_manual=script.progression == "manual",
             polls=script.polls if script.progression == "manual" else None,
             url_delay=script.url_delay_seconds or 0,
+            lane=None if line is None else line.lane(seconds),
+            head_start=0 if line is None else subject.priority * line.ageing,
             steps=(script.progress_steps or 1) if by_time else 1,
             retries=course.retries,
             stalled_runs=course.stalled if by_time else (),

@@ -14,7 +14,8 @@ import contextlib
 from collections.abc import Awaitable, Callable, Iterator
 
 from video_translation_server.clock import VirtualClock
-from video_translation_server.store import Store
+from video_translation_server.model import Workers
+from video_translation_server.store import UNLIMITED, Store
 
 LOOK_EVERY = 0.05
 """Real seconds between two looks at the store when no bell has rung; bells are hints."""
@@ -25,12 +26,21 @@ Chore = Callable[[], Awaitable[None]]
 class Timeline:
     """The hand on the clock; one that sets it forward waits for the one before."""
 
-    def __init__(self, store: Store, clock: VirtualClock, *, chores: Chore, upkeep: Chore) -> None:
-        """Do `chores` at every instant, `upkeep` once where time has been set forward to."""
+    def __init__(
+        self,
+        store: Store,
+        clock: VirtualClock,
+        *,
+        chores: Chore,
+        upkeep: Chore,
+        workers: Workers = UNLIMITED,
+    ) -> None:
+        """Do `chores` at every instant, `upkeep` once where time has been set forward to; `workers` run jobs."""
         self._store = store
         self._clock = clock
         self._chores = chores
         self._upkeep = upkeep
+        self._workers = workers
         self._turn = asyncio.Lock()
 
     async def run(self, speed: float) -> None:
@@ -104,5 +114,5 @@ class Timeline:
     async def _is_busy(self) -> bool:
         # Jobs first: a job's move and its deliveries are one commit, so that none is missed in between.
         now = self._clock.now()
-        due = await self._store.next_job_due()
-        return (due is not None and due <= now) or await self._store.is_delivering(now)
+        due = await self._store.due_jobs(now, 1, workers=self._workers)
+        return bool(due) or await self._store.is_delivering(now)

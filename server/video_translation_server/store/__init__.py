@@ -10,6 +10,7 @@ from video_translation_server.ids import Ids, random_id
 from video_translation_server.probe import Probe, unobserved
 from video_translation_server.store.base import (
     ANSWERS_KEPT,
+    UNLIMITED,
     Bell,
     Bells,
     DeliveryFilter,
@@ -23,6 +24,7 @@ from video_translation_server.store.sqlite import SqliteStore
 
 __all__ = [
     "ANSWERS_KEPT",
+    "UNLIMITED",
     "Bell",
     "Bells",
     "DeliveryFilter",

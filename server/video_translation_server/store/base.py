@@ -32,12 +32,17 @@ from video_translation_server.model import (
     Kept,
     Key,
     Mark,
+    Place,
     Settlement,
     Sweep,
+    Workers,
     Workspace,
 )
 
 T = TypeVar("T")
+
+UNLIMITED = Workers()
+"""Every job runs as soon as it may."""
 
 ANSWERS_KEPT = 86_400.0
 """Seconds for which the answer to a request with a key is kept."""
@@ -263,8 +268,16 @@ class Store(Protocol):
         """Forget assets, of whichever workspace; what is unknown is passed over."""
         ...
 
-    async def due_jobs(self, now: float, limit: int) -> list[Job]:
-        """Jobs whose next move is due, the longest due first."""
+    async def due_jobs(self, now: float, limit: int, *, workers: Workers = UNLIMITED) -> list[Job]:
+        """Jobs whose next move is due, the longest due first; then those in line for whom a worker is free.
+
+        1. Of a lane, as many are given as its workers have free; those who run count, however they came to.
+        2. The lowest rank is next; of equals, the job that was created first.
+        """
+        ...
+
+    async def place(self, job: Job) -> Place | None:
+        """Where a job stands in line, exactly for the first thousand; None where it does not stand in line."""
         ...
 
     async def next_job_due(self) -> float | None:

@@ -170,9 +170,9 @@ def unknown_status(*, video_id: str | None = None, batch_id: str | None = None) 
     }
 
 
-def status_answer(job: Job) -> dict[str, Any]:
-    """The answer of the mission's own door, `GET /status`."""
-    return {"result": job.status.result, **job_resource(job)}
+def status_answer(job: Job, resource: dict[str, Any]) -> dict[str, Any]:
+    """The answer of the mission's own door, `GET /status`: its word, then the job as other answers show it."""
+    return {"result": job.status.result, **resource}
 
 
 def transition_event(job: Job, *, event_id: str, now: float, room: int = 0, event_type: str | None = None) -> Event:

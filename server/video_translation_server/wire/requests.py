@@ -17,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from video_translation_server.model import Subject
+from video_translation_server.model import DEFAULT_PRIORITY, Subject
 from video_translation_server.wire.events import EVENT_TYPES
 from video_translation_server.wire.languages import KNOWN
 from video_translation_server.wire.scripts import Script
@@ -167,6 +167,7 @@ class TranslationRequest(Strict):
     enable_dynamic_duration: bool = True
     enable_speech_enhancement: bool = False
     enable_watermark: bool = False
+    priority: int = Field(DEFAULT_PRIORITY, ge=0, le=9, description="Ours: who is next in line; 9 before 0.")
     simulation: Script = Script()
 
     @field_validator("end_time")
@@ -186,7 +187,21 @@ class TranslationRequest(Strict):
 
     def subject(self, language: str) -> Subject:
         """What the simulation goes by, for the job of one language."""
-        return Subject(title=self.title, language=language, url=self.video.url)
+        return Subject(
+            title=self.title,
+            language=language,
+            url=self.video.url,
+            video_seconds=self._cut_seconds(),
+            is_precise=self.mode == "precision",
+            languages=len(self.output_languages),
+            priority=self.priority,
+        )
+
+    def _cut_seconds(self) -> float | None:
+        """How long the part is that is asked for, where the request tells."""
+        if self.simulation.video_seconds is not None or self.end_time is None:
+            return self.simulation.video_seconds
+        return self.end_time - (self.start_time or 0)
 
     def kept(self) -> dict[str, Any]:
         """What is stored with each job: the caller's own words, without what became the job's own fields."""

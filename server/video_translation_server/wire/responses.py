@@ -45,7 +45,7 @@ class Created(BaseModel):
 
 
 class Translation(BaseModel):
-    """A translation; the last five fields are ours."""
+    """A translation; the last eight fields are ours."""
 
     id: str
     title: str | None
@@ -66,6 +66,9 @@ class Translation(BaseModel):
     updated_at: float = Field(description="Unix seconds")
     cancelled_at: float | None = Field(description="Unix seconds")
     estimated_completion_at: float | None = Field(description="Unix seconds; null once it has ended")
+    priority: int = Field(ge=0, le=9)
+    queue_position: int | None = Field(description="1: next; exact to 1000; null outside of the line, and in lists")
+    estimated_start_at: float | None = Field(description="Unix seconds; null once it runs, in line in lists too")
 
 
 class Deleted(BaseModel):

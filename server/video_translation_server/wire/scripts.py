@@ -50,6 +50,9 @@ class Script(Strict):
         None, description="By time, all at once at the creation, or only when polled or told to."
     )
     polls: int | None = Field(None, ge=1, le=1_000_000, description="Manual only: every so many polls, one move.")
+    video_seconds: float | None = Field(
+        None, ge=0, le=365 * 86400, allow_inf_nan=False, description="How long the video is, where nobody can look."
+    )
     retries: int | None = Field(None, ge=0, le=100, description="So many runs end in an error before the last one.")
     stalls: int | None = Field(None, ge=0, le=100, description="So many runs, the first ones, stall half-way.")
     progress_steps: int | None = Field(None, ge=1, le=100, description="In how many parts a run tells its progress.")

@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -24,7 +25,7 @@ async def test_it_is_not_ready_while_a_loop_is_down(
 ) -> None:
     monkeypatch.setattr(app, "RESTART_PAUSE", 3600)
 
-    async def broken(_: float, __: int) -> None:
+    async def broken(*_: Any, **__: Any) -> None:
         raise StoreError("the disk is gone")
 
     await rig.quiet()

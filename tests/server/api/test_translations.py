@@ -74,6 +74,9 @@ async def test_a_new_job_is_pending_with_every_field_there(rig: Rig, http: httpx
         "updated_at": 1_800_000_000.0,
         "cancelled_at": None,
         "estimated_completion_at": 1_800_000_010.0,
+        "priority": 5,
+        "queue_position": None,
+        "estimated_start_at": 1_800_000_001.0,
     }
 
 

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from tests.server.simulation.conftest import MakePlanner
 from video_translation_server.model import Plan
+from video_translation_server.simulation.durations import Durations
 from video_translation_server.simulation.planner import Odds, Planner
 from video_translation_server.wire.scripts import Script
 
@@ -114,7 +115,9 @@ def test_a_script_says_how_the_runs_end(
 @given(st.floats(0, 1e6), st.floats(0, 1e6), st.floats(0, 1), st.integers())
 def test_the_parts_always_make_the_whole(one: float, other: float, share: float, seed: int) -> None:
     low, high = sorted((one, other))
-    plan = Planner(seconds=(low, high), pending_share=share, odds=Odds(error=0), seed=seed).plan(Script())
+    plan = Planner(durations=Durations(seconds=(low, high)), pending_share=share, odds=Odds(error=0), seed=seed).plan(
+        Script()
+    )
     assert plan.pending_seconds >= 0
     assert plan.running_seconds >= 0
     assert low - 1e-6 <= total(plan) <= high + 1e-6

@@ -13,7 +13,7 @@ import pytest
 
 from tests.server.store.builders import NOW, WORKSPACE, advanced, claim_one, created, endpoint, read_log
 from video_translation_server.errors import NotFoundError, StoreError
-from video_translation_server.model import JobStatus, Kept, Key, Plan
+from video_translation_server.model import JobStatus, Kept, Key, Plan, Workers
 from video_translation_server.store import open_store
 from video_translation_server.store.sqlite import SqliteStore
 from video_translation_server.store.sqlite.database import APPLICATION_ID, migrations
@@ -185,6 +185,26 @@ async def test_a_job_from_before_runs_were_counted_goes_on(tmp_path: Path) -> No
     assert (job.runs, job.plan) == (0, Plan(pending_seconds=1, running_seconds=9))
     assert await store.record([advanced(job)]) == [True]
     assert (await store.job(WORKSPACE, "job_1")).status is JobStatus.COMPLETED
+    await store.close()
+
+
+async def test_a_job_from_before_there_was_a_line_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    before = next(number for number, step in enumerate(migrations()) if "jobs_in_line" in step)
+    foreign(path, f"PRAGMA application_id = {APPLICATION_ID}")
+    for step in migrations()[:before]:
+        foreign(path, step)
+    foreign(path, f"PRAGMA user_version = {before}")
+    foreign(
+        path,
+        "INSERT INTO jobs (id, workspace_id, status, sequence, version, output_language, request, plan, created_at, "
+        "updated_at, due_at, progress) VALUES ('job_1', 'ws_default', 'pending', 1, 1, 'Spanish', '{}', "
+        """'{"pending_seconds":1,"running_seconds":9}', 1, 1, 2, 0)""",
+    )
+    store = await SqliteStore.open(path)
+    [job] = await store.due_jobs(NOW, 10, workers=Workers(main=1))
+    assert (job.rank, job.plan.lane, await store.place(job)) == (None, None, None)
+    assert await store.record([advanced(job)]) == [True]
     await store.close()
 
 

@@ -9,15 +9,22 @@ import apsw
 import pytest
 
 from tests.server.store.builders import NOW, created, endpoint, settlement
+from video_translation_server import lifecycle
 from video_translation_server.ids import random_id
-from video_translation_server.model import Claim, Delivered
-from video_translation_server.store.sqlite import claims, deliveries, endpoints, jobs, requests, settlements
+from video_translation_server.model import Claim, Delivered, Workers
+from video_translation_server.store.sqlite import claims, deliveries, endpoints, jobs, line, requests, settlements
 from video_translation_server.store.sqlite.database import Database
 from video_translation_server.store.sqlite.health import Rules
 
 LARGE = frozenset({"deliveries", "events", "jobs", "attempts", "idempotency"})
 HOT: dict[str, tuple[str, set[str]]] = {
     "many jobs": (jobs._MANY, {"sqlite_autoindex_jobs_1"}),
+    "due jobs": (line._DUE, {"jobs_due"}),
+    "next in line": (line._NEXT, {"jobs_in_line"}),
+    "at work": (line._COUNT_BUSY, {"jobs_at_work"}),
+    "busy": (line._BUSY, {"jobs_at_work"}),
+    "ahead in line": (line._AHEAD, {"COVERING INDEX jobs_in_line"}),
+    "before in line": (line._BEFORE, {"COVERING INDEX jobs_in_line"}),
     "answer of a key": (requests._FIND, set()),
     "answers to prune": (requests._PRUNE, {"idempotency_by_age"}),
     "candidates": (claims._CANDIDATES, {"deliveries_ready", "deliveries_claimed"}),
@@ -60,12 +67,12 @@ def test_a_hot_statement_uses_its_indexes_and_scans_no_large_table(connection: a
     statement, wanted = HOT[name]
     lines = plan(connection, statement)
     aliases = {"d": "deliveries", "w": "deliveries", "x": "deliveries", "c": "deliveries", "e": "events"}
-    for line in lines:
-        words = line.split()
+    for step in lines:
+        words = step.split()
         if words[0] == "SCAN":
-            assert aliases.get(words[1], words[1]) not in LARGE, f"{line} in {lines}"
+            assert aliases.get(words[1], words[1]) not in LARGE, f"{step} in {lines}"
     for index in wanted:
-        assert any(index in line for line in lines), f"{index} is not used: {lines}"
+        assert any(index in step for step in lines), f"{index} is not used: {lines}"
 
 
 @contextmanager
@@ -124,6 +131,32 @@ def test_a_hundred_thousand_pending_deliveries_cost_no_more_than_a_few_thousand(
         assert len(held) == 64
         assert len({one.endpoint_id for one in held}) == 20, "in turns"
     assert cost[100_000] < 1.2 * cost[3_000]
+
+
+def test_who_runs_next_costs_the_same_however_many_stand_in_line(tmp_path: Path) -> None:
+    cost = {}
+    for rows in (1_000, 100_000):
+        database = Database(tmp_path / f"{rows}.db")
+        connection = database.connect(readonly=False)
+        with connection:
+            connection.execute(
+                "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < :rows) "
+                "INSERT INTO jobs (id, workspace_id, status, sequence, version, output_language, request, plan, "
+                "created_at, updated_at, progress, lane, rank, seconds) SELECT 'job_' || n, 'ws_default', 'pending', "
+                """1, 1, 'Spanish', '{}', '{"pending_seconds":0,"running_seconds":1,"lane":0}', 1, 1, 0, 0, """
+                "1000 - n % 10, 1 FROM c",
+                {"rows": rows},
+            )
+            with steps_of(connection) as steps:
+                [next_job] = line.due(connection, NOW, 256, Workers(main=1))
+                change = lifecycle.advance(next_job, event_id="evt_1", now=NOW, media_url="http://h")
+                assert jobs.record(connection, [change], lambda prefix: f"{prefix}_x") == [True]
+                assert line.due(connection, NOW, 256, Workers(main=1)) == []
+                cost[rows] = steps()
+        assert next_job.id == "job_9", "the lowest rank, of equals the first"
+        connection.close()
+        database.close()
+    assert cost[100_000] < 1.2 * cost[1_000]
 
 
 def test_endpoints_that_are_full_or_paused_are_passed_over_without_looking_at_their_backlog(

@@ -30,13 +30,16 @@ from video_translation_server.model import (
     Kept,
     Key,
     Mark,
+    Place,
     Settlement,
     Sweep,
+    Workers,
     Workspace,
 )
 from video_translation_server.probe import Probe, unobserved
 from video_translation_server.store.base import (
     EVERY_JOB,
+    UNLIMITED,
     Bell,
     Bells,
     DeliveryFilter,
@@ -52,6 +55,7 @@ from video_translation_server.store.sqlite import (
     deliveries,
     endpoints,
     jobs,
+    line,
     log,
     pruning,
     requests,
@@ -232,9 +236,13 @@ class SqliteStore:
         """Forget assets."""
         await self._writer.run(lambda connection: assets.delete(connection, asset_ids))
 
-    async def due_jobs(self, now: float, limit: int) -> list[Job]:
-        """Jobs whose next move is due."""
-        return await self._read(lambda connection: jobs.due(connection, now, limit))
+    async def due_jobs(self, now: float, limit: int, *, workers: Workers = UNLIMITED) -> list[Job]:
+        """Jobs whose next move is due, and those in line for whom a worker is free."""
+        return await self._read(lambda connection: line.due(connection, now, limit, workers))
+
+    async def place(self, job: Job) -> Place | None:
+        """Where a job stands in line."""
+        return await self._read(lambda connection: line.place(connection, job))
 
     async def next_job_due(self) -> float | None:
         """When the next planned move is due."""

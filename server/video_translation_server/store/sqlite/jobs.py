@@ -18,7 +18,7 @@ from video_translation_server.store.sqlite import batches, endpoints, log
 
 _COLUMNS = (
     "id, workspace_id, status, sequence, version, output_language, request, plan, created_at, updated_at, "
-    "due_at, progress, video_url, failure_message, cancelled_at, runs, item"
+    "due_at, progress, video_url, failure_message, cancelled_at, runs, rank, item"
 )
 JOB = f"{_COLUMNS}, (SELECT id FROM batches WHERE n = batch)"
 
@@ -66,7 +66,8 @@ def _record_one(connection: apsw.Connection, change: Change) -> bool:
 def _create(connection: apsw.Connection, job: Job) -> int:
     try:
         return connection.execute(  # type: ignore[no-any-return]
-            f"INSERT INTO jobs ({_COLUMNS}, batch) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+            f"INSERT INTO jobs ({_COLUMNS}, lane, seconds, batch) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
             "(SELECT n FROM batches WHERE id = ?)) RETURNING n",
             (
                 job.id,
@@ -85,7 +86,10 @@ def _create(connection: apsw.Connection, job: Job) -> int:
                 job.failure_message,
                 job.cancelled_at,
                 job.runs,
+                job.rank,
                 job.item_index,
+                job.plan.lane,
+                _next_run(job),
                 job.batch_id,
             ),
         ).get
@@ -97,7 +101,7 @@ def _move(connection: apsw.Connection, job: Job) -> int | None:
     """The job's row number, or None where another writer was faster."""
     return connection.execute(  # type: ignore[no-any-return]
         "UPDATE jobs SET status = ?, sequence = ?, version = ?, updated_at = ?, due_at = ?, progress = ?, "
-        "video_url = ?, failure_message = ?, cancelled_at = ?, runs = ? "
+        "video_url = ?, failure_message = ?, cancelled_at = ?, runs = ?, rank = ?, seconds = ? "
         "WHERE id = ? AND version = ? AND deleted_at IS NULL RETURNING n",
         (
             job.status,
@@ -110,6 +114,8 @@ def _move(connection: apsw.Connection, job: Job) -> int | None:
             job.failure_message,
             job.cancelled_at,
             job.runs,
+            job.rank,
+            _next_run(job),
             job.id,
             job.version - 1,
         ),
@@ -128,6 +134,11 @@ def check_going_on(connection: apsw.Connection, changes: Sequence[Change], at_mo
             )
 
 
+def _next_run(job: Job) -> float | None:
+    """How long a job that stands in line will run."""
+    return None if job.rank is None else job.plan.run_seconds(job.runs + 1)
+
+
 def get(connection: apsw.Connection, workspace_id: str | None, job_id: str) -> Job:
     """One job of the workspace; without one, of whichever."""
     rows = connection.execute(
@@ -135,7 +146,7 @@ def get(connection: apsw.Connection, workspace_id: str | None, job_id: str) -> J
         (job_id, workspace_id),
     )
     for row in rows:
-        return _job(row)
+        return from_row(row)
     raise NotFoundError(f"no video translation {job_id}", param="video_translation_id")
 
 
@@ -154,13 +165,13 @@ def delete(connection: apsw.Connection, workspace_id: str, job_id: str, now: flo
     """Show a job that has ended no more."""
     if not get(connection, workspace_id, job_id).status.is_terminal:
         raise ConflictError(f"video translation {job_id} has not ended; cancel it first", param="video_translation_id")
-    connection.execute("UPDATE jobs SET deleted_at = ? WHERE id = ?", (now, job_id))
+    connection.execute("UPDATE jobs SET deleted_at = ?, due_at = NULL WHERE id = ?", (now, job_id))
 
 
 def get_many(connection: apsw.Connection, workspace_id: str, job_ids: Sequence[str]) -> dict[str, Job]:
     """The jobs of the workspace among these ids, in one query."""
     rows = connection.execute(_MANY, (msgspec.json.encode(job_ids).decode(), workspace_id))
-    return {job.id: job for job in map(_job, rows)}
+    return {job.id: job for job in map(from_row, rows)}
 
 
 def page(
@@ -173,7 +184,7 @@ def page(
         (workspace_id, token, wanted.status, wanted.created_after, limit),
     ).fetchall()
     more = len(rows) > limit
-    return [_job(row[1:]) for row in rows[:limit]], rows[limit - 1][0] if more else None
+    return [from_row(row[1:]) for row in rows[:limit]], rows[limit - 1][0] if more else None
 
 
 def batch(
@@ -185,7 +196,7 @@ def batch(
         f"SELECT {JOB} FROM jobs WHERE batch = ?1 AND (?2 IS NULL OR item > ?2) ORDER BY item LIMIT ?3 + 1",
         (number, token, limit),
     ).fetchall()
-    items = [_job(row) for row in rows[:limit]]
+    items = [from_row(row) for row in rows[:limit]]
     return found, items, items[-1].item_index if len(rows) > limit else None
 
 
@@ -193,18 +204,9 @@ def of_batches(connection: apsw.Connection, workspace_id: str, batch_ids: Sequen
     """All jobs of the workspace's batches among these ids, each batch's in their order."""
     rows = connection.execute(_OF_BATCHES, (msgspec.json.encode(batch_ids).decode(), workspace_id))
     found: dict[str, list[Job]] = {}
-    for job in map(_job, rows):
+    for job in map(from_row, rows):
         found.setdefault(str(job.batch_id), []).append(job)
     return found
-
-
-def due(connection: apsw.Connection, now: float, limit: int) -> list[Job]:
-    """Jobs whose next move is due."""
-    rows = connection.execute(
-        f"SELECT {JOB} FROM jobs WHERE due_at <= ? ORDER BY due_at LIMIT ?",
-        (now, limit),
-    )
-    return [_job(row) for row in rows]
 
 
 def next_due(connection: apsw.Connection) -> float | None:
@@ -212,7 +214,8 @@ def next_due(connection: apsw.Connection) -> float | None:
     return connection.execute("SELECT min(due_at) FROM jobs WHERE due_at IS NOT NULL").get  # type: ignore[no-any-return]
 
 
-def _job(row: Sequence[Any]) -> Job:
+def from_row(row: Sequence[Any]) -> Job:
+    """The job in a row with the columns of `JOB`."""
     return Job(
         id=row[0],
         workspace_id=row[1],
@@ -230,6 +233,7 @@ def _job(row: Sequence[Any]) -> Job:
         failure_message=row[13],
         cancelled_at=row[14],
         runs=row[15],
-        item_index=row[16],
-        batch_id=row[17],
+        rank=row[16],
+        item_index=row[17],
+        batch_id=row[18],
     )

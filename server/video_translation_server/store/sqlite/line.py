@@ -1,0 +1,70 @@
+"""The line of jobs in SQLite: who moves next, and where a job stands.
+
+Every function takes a connection and runs inside the caller's transaction.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import apsw
+
+from video_translation_server.model import FAST, MAIN, Job, Place, Workers
+from video_translation_server.store.sqlite.jobs import JOB, from_row
+
+EXACT = 1000
+"""Places that are counted; beyond them they are estimated."""
+
+LOOK_BACK = 100
+"""Neighbours in line that tell how new it is there."""
+
+_DUE = f"SELECT {JOB} FROM jobs WHERE due_at <= ? ORDER BY due_at LIMIT ?"
+
+_NEXT = f"SELECT {JOB} FROM jobs WHERE lane = ? AND rank IS NOT NULL ORDER BY rank, n LIMIT ?"
+
+_BUSY = f"SELECT {JOB} FROM jobs WHERE lane = ? AND status = 'running' LIMIT ?"
+
+_COUNT_BUSY = "SELECT count(*) FROM jobs WHERE lane = ? AND status = 'running'"
+
+_SELF = "SELECT n, lane, rank FROM jobs WHERE id = ? AND rank IS NOT NULL"
+
+_AHEAD = (
+    "SELECT n, seconds FROM jobs WHERE lane = ?1 AND rank IS NOT NULL AND (rank, n) < (?2, ?3) "
+    "ORDER BY rank, n LIMIT ?4"
+)
+
+_BEFORE = (
+    "SELECT max(n) FROM (SELECT n FROM jobs WHERE lane = ?1 AND rank IS NOT NULL AND (rank, n) <= (?2, ?3) "
+    "ORDER BY rank DESC, n DESC LIMIT ?4)"
+)
+
+
+def due(connection: apsw.Connection, now: float, limit: int, workers: Workers) -> list[Job]:
+    """Jobs whose next move is due, then those in line for whom a worker is free."""
+    found = [from_row(row) for row in connection.execute(_DUE, (now, limit))]
+    for lane in (MAIN, FAST):
+        found += _next(connection, lane, workers.of(lane), limit - len(found))
+    return found
+
+
+def _next(connection: apsw.Connection, lane: int, workers: int | None, limit: int) -> Iterator[Job]:
+    """The first of a lane."""
+    if workers is not None and limit > 0:
+        limit = min(limit, workers - connection.execute(_COUNT_BUSY, (lane,)).get)
+    if limit > 0:
+        yield from map(from_row, connection.execute(_NEXT, (lane, limit)))
+
+
+def place(connection: apsw.Connection, job: Job) -> Place | None:
+    """Where a job stands in line."""
+    found = connection.execute(_SELF, (job.id,)).fetchall()
+    if not found:
+        return None
+    [(number, lane, rank)] = found
+    ahead: list[Any] = connection.execute(_AHEAD, (lane, rank, number, EXACT)).fetchall()
+    busy = [from_row(row) for row in connection.execute(_BUSY, (lane, EXACT))]
+    beyond = 0
+    if len(ahead) == EXACT:
+        # Who stands in line came in the order of the numbers, but for priorities and those who came back.
+        newest = connection.execute(_BEFORE, (lane, rank, number, LOOK_BACK)).get
+        beyond = max(newest - max(n for n, _ in ahead) - 1, 0)
+    return Place(ahead=[seconds for _, seconds in ahead], beyond=beyond, busy=busy)
