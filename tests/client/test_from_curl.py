@@ -23,6 +23,7 @@ ROWS = [
     for line in PAGE.splitlines()
     if line.startswith("| ") and not line.startswith("| curl")
 ]
+CURLS = [row[0] for row in ROWS if row[0].startswith("curl ")]
 REAL = set(json.loads((ROOT / "contract" / "heygen_v3.json").read_text("utf-8"))["operations"])
 OURS = {
     f"{method.upper()} {path}"
@@ -36,15 +37,28 @@ def test_the_tables_are_read() -> None:
     assert all(len(row) == 3 for row in ROWS)
 
 
-@pytest.mark.parametrize("curl", [row[0] for row in ROWS if row[0].startswith("curl ")])
-def test_the_request_is_one_of_the_services(curl: str) -> None:
+def operation_of(curl: str) -> str:
     words = shlex.split(curl)
     url = next(word for word in words if "$V3" in word or word.startswith("http://localhost"))
     path = url.replace("$V3", "/v3").removeprefix("http://localhost:8000").partition("?")[0]
     method = words[words.index("-X") + 1] if "-X" in words else "POST" if "-d" in words else "GET"
-    shape = re.sub(r"\$[A-Z]+", "{}", path)
-    known = {re.sub(r"\{\w+\}", "{}", operation) for operation in REAL | OURS}
-    assert f"{method} {shape}" in known
+    return f"{method} " + re.sub(r"\$[A-Z]+", "{}", path)
+
+
+def shapes(operations: set[str]) -> set[str]:
+    return {re.sub(r"\{\w+\}", "{}", operation) for operation in operations}
+
+
+@pytest.mark.parametrize("curl", CURLS)
+def test_the_request_is_one_of_the_services(curl: str) -> None:
+    assert operation_of(curl) in shapes(REAL | OURS)
+
+
+def test_each_of_the_real_services_operations_is_told_of_once() -> None:
+    without = shapes(set(re.findall(r"`([A-Z]+ /v3/\S+)`", PAGE)))
+    told = {operation_of(curl) for curl in CURLS}
+    assert without | (told & shapes(REAL)) == shapes(REAL)
+    assert not without & told
 
 
 @pytest.mark.parametrize("call", [row[1] for row in ROWS])
