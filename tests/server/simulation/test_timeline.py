@@ -248,3 +248,14 @@ async def test_nothing_of_it_exists_where_it_is_off(tmp_path: Path) -> None:
         for path in ("/_sim/clock", "/_sim/health", "/_sim/nothing"):
             refused(await http.get(path), 404, "resource_not_found")
         assert not any(path.startswith("/_sim") for path in (await http.get("/openapi.json")).json()["paths"])
+
+
+async def test_setting_the_clock_forward_takes_a_line_through_to_its_end(tmp_path: Path) -> None:
+    async with simulating(tmp_path, translation_time=600, workers=2) as http:
+        await turned(http, "freeze")
+        jobs = [await translate(http) for _ in range(5)]
+        await turned(http, "advance", seconds=1200)
+        found = [(await http.get(f"{JOBS}/{job_id}")).json()["data"]["status"] for job_id in jobs]
+        assert found == ["completed"] * 4 + ["running"]
+        await turned(http, "advance", seconds=600)
+        assert (await http.get(f"{JOBS}/{jobs[-1]}")).json()["data"]["status"] == "completed"
