@@ -20,7 +20,7 @@ from video_translation_client._errors import (
 )
 from video_translation_client._models import JobSnapshot
 from video_translation_client._operations import Operation, get_job, get_status
-from video_translation_client._polling import PollPolicy
+from video_translation_client._polling import PollPolicy, check_policy
 
 logger = logging.getLogger("video_translation_client")
 
@@ -65,7 +65,9 @@ def ask_until_it_ends(
     Raises:
         WaitTimeoutError: the time or the questions are used up; it has the last known state.
         VideoTranslationError: the service refused the question, and would again.
+        TypeError: the policy is none.
     """
+    check_policy("policy", policy)
     limit = policy.timeout if timeout is None else timeout
     began, attempt, pause = clock(), 0, 0.0
     last: JobSnapshot | None = None

@@ -92,3 +92,13 @@ GAP_FILL: Final = PollPolicy(first=0.5, factor=2.0, cap=30.0)
 """A gap that could not be filled because the service gave no answer."""
 STREAM_RETRY: Final = PollPolicy(first=1.0, factor=2.0, cap=30.0, jitter=0.5)
 """A stream that broke: 1 s (or what the service says), x2, up to 30 s, give or take a half."""
+
+
+def check_policy(name: str, policy: object) -> None:
+    """Refuse what is no policy where it is given, rather than on a thread that asks later.
+
+    Raises:
+        TypeError: it is another thing; the message names the argument.
+    """
+    if not isinstance(policy, PollPolicy):
+        raise TypeError(f"{name} must be a PollPolicy, such as PollPolicy(first=1, factor=2, cap=30), not {policy!r}")

@@ -23,7 +23,7 @@ from video_translation_client._jobs import JobRegistry
 from video_translation_client._metrics import Meter
 from video_translation_client._models import Event
 from video_translation_client._poller import Poller
-from video_translation_client._polling import GAP_FILL, JOB_POLL, SAFETY_NET, PollPolicy
+from video_translation_client._polling import GAP_FILL, JOB_POLL, SAFETY_NET, PollPolicy, check_policy
 from video_translation_client._transport import Transport
 from video_translation_client._upkeep import Upkeep
 
@@ -41,6 +41,10 @@ class Policies:
     net: PollPolicy = SAFETY_NET
     gap: PollPolicy = GAP_FILL
     auto_poll: bool = True
+
+    def __post_init__(self) -> None:
+        check_policy("poll", self.job)
+        check_policy("safety_net", self.net)
 
 
 class Reconciler:

@@ -6,7 +6,13 @@ import pytest
 
 from tests.client.conftest import MakeClient
 from tests.client.fake_server import FakeServer
-from video_translation_client import PollPolicy, RateLimitError, ServerUnreachableError, WaitTimeoutError
+from video_translation_client import (
+    PollPolicy,
+    RateLimitError,
+    ServerUnreachableError,
+    VideoTranslationClient,
+    WaitTimeoutError,
+)
 from video_translation_client._asking import Answer, Step, ask_until_it_ends
 from video_translation_client._errors import NotFoundError
 from video_translation_client._models import JobSnapshot
@@ -166,3 +172,14 @@ def test_poll_status_asks_the_server_with_the_callers_clock(server: FakeServer, 
     assert slept == [0, 1, 2]
     with pytest.raises(WaitTimeoutError):
         client.poll_status(server.new_job(), timeout=5, sleep=slept.append, clock=lambda: sum(slept))
+
+
+@pytest.mark.parametrize("name", ["poll", "safety_net"])
+def test_what_is_no_policy_is_named_where_it_is_given(name: str) -> None:
+    with pytest.raises(TypeError, match=f"^{name} must be a PollPolicy"):
+        VideoTranslationClient("http://localhost:1", **{name: 5})  # type: ignore[arg-type]
+    with (
+        VideoTranslationClient("http://localhost:1") as client,
+        pytest.raises(TypeError, match=r"^policy must be a Poll"),
+    ):
+        client.poll_status("vt_1", 60)  # type: ignore[arg-type]
