@@ -16,9 +16,10 @@ from video_translation_server.api import Context, Polls, Simulator, Tail, Waiter
 from video_translation_server.clock import Clock, VirtualClock
 from video_translation_server.delivery.attempt import Attempter
 from video_translation_server.delivery.worker import Worker
+from video_translation_server.faults import Faults
 from video_translation_server.ids import Ids, random_id
 from video_translation_server.model import DEFAULT_WORKSPACE, Workers
-from video_translation_server.outbound import AddressPolicy, Http1Sender, Sender, check_url
+from video_translation_server.outbound import AddressPolicy, FaultySender, Http1Sender, Sender, check_url
 from video_translation_server.probe import Probe, unobserved
 from video_translation_server.retry import RetryPolicy
 from video_translation_server.settings import Settings
@@ -71,12 +72,13 @@ async def running(
         clock = clock or await _kept_clock(store, settings)
         sender = Http1Sender(policy, connect_timeout=settings.connect_timeout, ca_file=_text(settings.ca_file))
         closing.push_async_callback(sender.close)
+        faults = Faults(settings.seed)
         loops = _Loops()
         closing.push_async_callback(loops.stop)
         if settings.start_job:
             await _start_first_job(store, planner, clock, ids)
         loops.start("simulation", _mover(settings, store, clock, ids).run)
-        loops.start("delivery", _worker(settings, store, sender, clock, probe).run)
+        loops.start("delivery", _worker(settings, store, _with_faults(sender, settings, faults), clock, probe).run)
         shelf = Shelf(settings.shelf)
         await asyncio.to_thread(shelf.tidy)
         upkeep, sweeping = (
@@ -111,7 +113,7 @@ async def running(
             max_request_bytes=settings.max_request_bytes,
             concurrent_jobs=settings.concurrent_jobs,
             is_lenient=settings.lenient,
-            simulator=_simulator(settings, store, clock, (upkeep, sweeping), control),
+            simulator=_simulator(settings, store, clock, (upkeep, sweeping), (control, faults)),
         )
         yield Application(create_api(context), store, context.stopping, context.simulator)
 
@@ -124,8 +126,12 @@ async def _kept_clock(store: Store, settings: Settings) -> Clock:
     return VirtualClock(state)
 
 
+def _with_faults(sender: Sender, settings: Settings, faults: Faults) -> Sender:
+    return FaultySender(sender, faults) if settings.simulator else sender
+
+
 def _simulator(
-    settings: Settings, store: Store, clock: Clock, chored: tuple[Upkeep, Sweeping], control: Control
+    settings: Settings, store: Store, clock: Clock, chored: tuple[Upkeep, Sweeping], hands: tuple[Control, Faults]
 ) -> Simulator | None:
     """The doors under `/_sim`, where they are wanted, and unless the clock is a test's own."""
     if not settings.simulator or not isinstance(clock, VirtualClock):
@@ -138,7 +144,7 @@ def _simulator(
             pass
 
     timeline = Timeline(store, clock, chores=chores, upkeep=upkeep.tick, workers=_workers(settings))
-    return Simulator(clock, timeline, control)
+    return Simulator(clock, timeline, *hands)
 
 
 def _planner(settings: Settings) -> Planner:

@@ -17,6 +17,7 @@ from fastapi import FastAPI
 from video_translation_server import lifecycle, logs
 from video_translation_server.api import Context, Polls, Simulator, Tail, Waiters, create_api
 from video_translation_server.clock import ManualClock, VirtualClock
+from video_translation_server.faults import Faults
 from video_translation_server.ids import Ids
 from video_translation_server.model import DEFAULT_WORKSPACE
 from video_translation_server.shelf import Shelf
@@ -110,7 +111,7 @@ def _simulator(store: Store, ids: Ids, planner: Planner) -> Simulator:
         """No chores: there are no loops."""
 
     control = Control(store, clock, ids, planner, media_url=MEDIA_URL)
-    return Simulator(clock, Timeline(store, clock, chores=nothing, upkeep=nothing), control)
+    return Simulator(clock, Timeline(store, clock, chores=nothing, upkeep=nothing), control, Faults(seed=1))
 
 
 async def _answers(api: FastAPI, context: Context, clock: ManualClock) -> dict[str, bytes]:

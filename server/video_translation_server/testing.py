@@ -18,10 +18,13 @@ import uvicorn
 
 from video_translation_server.api import Simulator
 from video_translation_server.app import Application, running
+from video_translation_server.faults import Asked, Fault, Faults
+from video_translation_server.ids import random_id
 from video_translation_server.model import DEFAULT_WORKSPACE, Delivery, DeliveryState
 from video_translation_server.serve import Listening, bind, config_for, url_of
 from video_translation_server.settings import Settings
 from video_translation_server.store import DeliveryFilter
+from video_translation_server.wire.simulator import FaultRequest
 
 T = TypeVar("T")
 
@@ -121,9 +124,22 @@ class TranslationServer:
         self._run(self._simulator.control.fail(_id(job), message))
 
     def reset(self) -> None:
-        """Forget jobs, events, endpoints and deliveries, and stop the clock where it is."""
+        """Forget jobs, events, endpoints, deliveries and faults, and stop the clock where it is."""
         self._run(self._simulator.control.erase())
+        self._simulator.faults.clear()
         self.freeze()
+
+    # Faults
+
+    @property
+    def faults(self) -> "FaultRules":
+        """What goes wrong on order."""
+        return FaultRules(self._simulator.faults, self._loop)
+
+    @property
+    def requests(self) -> list[Asked]:
+        """The last requests to the API, at most 1000, the oldest first."""
+        return list(self._simulator.faults.journal)
 
     # Deliveries
 
@@ -211,6 +227,43 @@ class TranslationServer:
                 config = config_for(application, self._settings)
                 server = _Brief(config, lambda: self._started.set_result((application, server)), application.stopping)
                 await server.serve(sockets=[listening])
+
+
+class FaultRules:
+    """The rules of a server under test."""
+
+    def __init__(self, faults: Faults, loop: asyncio.AbstractEventLoop) -> None:
+        """Rules change on the server's thread only."""
+        self._faults = faults
+        self._loop = loop
+
+    def add(self, on: str, kind: str, **fields: Any) -> str:
+        """Let answers (`api`) or deliveries (`webhook`) go wrong from here on; the id of the rule.
+
+        Args:
+            on: `api` or `webhook`.
+            kind: `status`, `slow`, `reset`, `malformed`; or `drop`, `duplicate`, `delay`, `bad_signature`,
+                `stale_timestamp`, `truncated`.
+            fields: `probability`, `count`, `where`, `job_id`, `status`, `seconds`.
+
+        Raises:
+            ValidationError: A field has a bad value (pydantic's).
+        """
+        fault = Fault(
+            id=random_id("flt"), **FaultRequest.model_validate({"on": on, "kind": kind} | fields).model_dump()
+        )
+        self._do(lambda: self._faults.add(fault))
+        return fault.id
+
+    def clear(self) -> None:
+        """Let everything go well again; the journal begins anew."""
+        self._do(self._faults.clear)
+
+    def _do(self, change: Callable[[], None]) -> None:
+        async def work() -> None:
+            change()
+
+        asyncio.run_coroutine_threadsafe(work(), self._loop).result()
 
 
 class _Brief(Listening):

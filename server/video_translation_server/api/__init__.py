@@ -25,6 +25,7 @@ from video_translation_server.api import (
 from video_translation_server.api.context import Context, Simulator
 from video_translation_server.api.door import FORM_BYTES, Door
 from video_translation_server.api.errors import install_error_handlers
+from video_translation_server.api.faulty import Faulty
 from video_translation_server.api.polls import Polls
 from video_translation_server.api.tail import Tail
 from video_translation_server.api.waiters import Waiters
@@ -64,6 +65,7 @@ def create_api(context: Context) -> FastAPI:
         api.include_router(module.router)
     if context.simulator is not None:
         api.include_router(simulator.router)
+        api.add_middleware(Faulty, faults=context.simulator.faults)
     install_error_handlers(api)
     api.add_middleware(
         Door,

@@ -11,6 +11,7 @@ from video_translation_server.api.polls import Polls
 from video_translation_server.api.tail import Tail
 from video_translation_server.api.waiters import Waiters
 from video_translation_server.clock import Clock, VirtualClock
+from video_translation_server.faults import Faults
 from video_translation_server.ids import Ids, random_key
 from video_translation_server.model import Job, Plan, Subject, Workers
 from video_translation_server.shelf import Shelf
@@ -84,6 +85,7 @@ class Simulator:
     clock: VirtualClock
     timeline: Timeline
     control: Control
+    faults: Faults
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,24 +4,29 @@ Nothing of it exists on a server whose setting `simulator` is off.
 """
 
 import time
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Response
 
 from video_translation_server import __version__
-from video_translation_server.api.answers import answer, plain
+from video_translation_server.api.answers import answer, page, plain
 from video_translation_server.api.auth import Admin
 from video_translation_server.api.context import Simulator, Surroundings
 from video_translation_server.api.shown import shown
 from video_translation_server.errors import NotFoundError
+from video_translation_server.faults import Fault
 from video_translation_server.wire.events import iso_time, maybe_iso_time
-from video_translation_server.wire.responses import Answer, Translation
+from video_translation_server.wire.responses import Answer, Page, Translation
 from video_translation_server.wire.scripts import failure_text
 from video_translation_server.wire.simulator import (
     AdvanceRequest,
+    AskedAnswer,
     ClockAnswer,
     Erased,
     FailRequest,
+    FaultAnswer,
+    FaultRequest,
     Nothing,
     SimulatorHealth,
     SpeedRequest,
@@ -120,7 +125,36 @@ async def reset_job(video_translation_id: str, sim: Sim, context: Surroundings, 
 async def reset(sim: Sim, _: Nothing | None = None) -> Response:
     """Delete jobs, events, endpoints and deliveries of every workspace; the seed begins anew, the clock stays."""
     await sim.control.erase()
+    sim.faults.clear()
     return answer({"reset": True})
+
+
+@router.post("/faults", response_model=Answer[FaultAnswer])
+async def add_fault(request: FaultRequest, sim: Sim, context: Surroundings) -> Response:
+    """Let answers or deliveries go wrong from here on."""
+    fault = Fault(id=context.ids("flt"), **request.model_dump())
+    sim.faults.add(fault)
+    return answer(asdict(fault))
+
+
+@router.get("/faults", response_model=Page[FaultAnswer])
+async def faults(sim: Sim) -> Response:
+    """The rules that can still happen, the oldest first."""
+    return page([asdict(fault) for fault in sim.faults.rules], None)
+
+
+@router.delete("/faults/{fault_id}", response_model=Page[FaultAnswer])
+async def remove_fault(fault_id: str, sim: Sim) -> Response:
+    """Take a rule back; the answer is the others."""
+    if not sim.faults.remove(fault_id):
+        raise NotFoundError(f"no fault {fault_id}; GET /_sim/faults lists them", param="fault_id")
+    return await faults(sim)
+
+
+@router.get("/requests", response_model=Page[AskedAnswer])
+async def requests(sim: Sim) -> Response:
+    """The last requests to the API, at most 1000, the oldest first."""
+    return page([asdict(asked) | {"at": iso_time(asked.at)} for asked in sim.faults.journal], None)
 
 
 async def _clock(sim: Simulator) -> dict[str, Any]:

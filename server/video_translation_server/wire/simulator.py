@@ -5,7 +5,7 @@ They are ours alone; what they do is said in contract/README.md.
 
 from typing import Literal
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, Field, ValidationInfo, field_validator, model_validator
 
 from video_translation_server.wire.strict import Strict
 
@@ -39,6 +39,58 @@ class FailRequest(Strict):
     """Body of `POST /_sim/jobs/{id}/fail`: the reason that the job shows."""
 
     message: str = Field("The simulated translation failed", min_length=1, max_length=1000)
+
+
+KINDS = {
+    "api": ("status", "slow", "reset", "malformed"),
+    "webhook": ("drop", "duplicate", "delay", "bad_signature", "stale_timestamp", "truncated"),
+}
+"""What can go wrong, by what it goes wrong with."""
+
+
+class FaultRequest(Strict):
+    """Body of `POST /_sim/faults`: one rule (`faults.Fault` says what each field is)."""
+
+    on: Literal["api", "webhook"]
+    kind: str
+    probability: float = Field(1.0, ge=0, le=1)
+    count: int | None = Field(None, ge=1, le=1_000_000)
+    where: str = Field("*", min_length=1, max_length=2048)
+    job_id: str | None = Field(None, min_length=1, max_length=255)
+    status: int = Field(500, ge=400, le=599)
+    seconds: float = Field(1.0, ge=0, le=86_400, allow_inf_nan=False)
+
+    @field_validator("kind")
+    @classmethod
+    def _goes_wrong_there(cls, kind: str, info: ValidationInfo) -> str:
+        known = KINDS.get(info.data.get("on", ""), ())
+        if kind not in known:
+            raise ValueError(f"must be one of {', '.join(known)} here")
+        return kind
+
+
+class FaultAnswer(BaseModel):
+    """A rule that can still happen."""
+
+    id: str
+    on: str
+    kind: str
+    probability: float
+    count: int | None
+    where: str
+    job_id: str | None
+    status: int
+    seconds: float
+
+
+class AskedAnswer(BaseModel):
+    """A request of the journal; `at` is real time, ISO 8601; `status` 0: no answer left."""
+
+    at: str
+    method: str
+    path: str
+    status: int
+    fault_id: str | None
 
 
 class ClockAnswer(BaseModel):

@@ -1,0 +1,165 @@
+"""Faults on order, over real HTTP: what goes wrong, how often, with what, and what the journal says of it."""
+
+import itertools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+from pytest_httpserver import HTTPServer
+
+from tests.server.promises import conforms, refused
+from tests.server.rig import ENDPOINTS, JOBS, VIDEO
+from video_translation_server.faults import Fault, Faults
+from video_translation_server.model import Delivery
+from video_translation_server.testing import TranslationServer
+from video_translation_server.wire.responses import Answer, Page
+from video_translation_server.wire.simulator import AskedAnswer, FaultAnswer
+
+FAULTS = "/_sim/faults"
+SUCCESS = "video_translate.success"
+Deliver = Callable[..., Delivery]
+
+
+@pytest.fixture
+def http(translation_server: TranslationServer) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=translation_server.url, trust_env=False, timeout=20) as client:
+        yield client
+
+
+def translate(http: httpx.Client) -> str:
+    answer = http.post(JOBS, json={"video": VIDEO, "output_languages": ["German"]})
+    return str(answer.json()["data"]["video_translation_ids"][0])
+
+
+@pytest.fixture
+def deliver(http: httpx.Client, translation_server: TranslationServer, httpserver: HTTPServer) -> Deliver:
+    """Deliver one success under a rule, to a receiver that takes everything."""
+    httpserver.expect_request("/hook").respond_with_data("", status=200)
+    http.post(ENDPOINTS, json={"url": httpserver.url_for("/hook"), "events": [SUCCESS]})
+
+    def run(kind: str, **fields: Any) -> Delivery:
+        translation_server.faults.add("webhook", kind, **fields)
+        job = translate(http)
+        translation_server.complete(job)
+        return translation_server.wait_for_delivery(job)
+
+    return run
+
+
+# Answers
+
+
+def test_an_error_is_answered_as_often_as_it_was_ordered(http: httpx.Client) -> None:
+    rule = {"on": "api", "kind": "status", "status": 429, "seconds": 7, "count": 2}
+    made = conforms(http.post(FAULTS, json=rule), Answer[FaultAnswer])["data"]
+    answers = [http.get(JOBS) for _ in range(3)]
+    assert [one.status_code for one in answers] == [429, 429, 200]
+    refused(answers[0], 429, "rate_limit_exceeded")
+    assert answers[0].headers["retry-after"] == "7"
+    assert conforms(http.get(FAULTS), Page[FaultAnswer])["data"] == []
+    journal = conforms(http.get("/_sim/requests"), Page[AskedAnswer])["data"]
+    assert [(one["status"], one["fault_id"]) for one in journal] == [(429, made["id"])] * 2 + [(200, None)]
+
+
+def test_an_answer_is_lost_after_what_was_asked_for_was_done(http: httpx.Client) -> None:
+    http.post(FAULTS, json={"on": "api", "kind": "reset", "count": 1})
+    with pytest.raises(httpx.TransportError):
+        translate(http)
+    assert len(http.get(JOBS).json()["data"]) == 1
+
+
+def test_an_answer_is_cut_and_still_an_answer(http: httpx.Client) -> None:
+    whole = http.get(JOBS)
+    http.post(FAULTS, json={"on": "api", "kind": "malformed", "count": 1})
+    cut = http.get(JOBS)
+    assert (cut.status_code, cut.content) == (200, whole.content[: len(whole.content) // 2])
+
+
+def test_a_slow_answer_comes(http: httpx.Client) -> None:
+    http.post(FAULTS, json={"on": "api", "kind": "slow", "seconds": 0.05, "count": 1})
+    answer = http.get(JOBS)
+    assert answer.status_code == 200
+    assert answer.elapsed.total_seconds() >= 0.05
+
+
+def test_a_rule_is_for_a_path_or_a_job(http: httpx.Client) -> None:
+    first, second = translate(http), translate(http)
+    made = http.post(FAULTS, json={"on": "api", "kind": "status", "job_id": first}).json()["data"]["id"]
+    assert [http.get(f"{JOBS}/{one}").status_code for one in (first, second)] == [500, 200]
+    assert http.get("/status", params={"video_translation_id": first}).status_code == 500
+    http.post(FAULTS, json={"on": "api", "kind": "status", "status": 503, "where": "/v3/webhooks/*"})
+    assert http.get(ENDPOINTS).status_code == 503
+    left = conforms(http.delete(f"{FAULTS}/{made}"), Page[FaultAnswer])["data"]
+    assert [one["where"] for one in left] == ["/v3/webhooks/*"]
+    assert http.get(f"{JOBS}/{first}").status_code == 200
+    refused(http.delete(f"{FAULTS}/{made}"), 404, "resource_not_found", "fault_id")
+
+
+# Deliveries
+
+
+def test_a_delivery_is_dropped_without_the_servers_knowing(deliver: Deliver, httpserver: HTTPServer) -> None:
+    assert deliver("drop").attempts == 1
+    assert httpserver.log == []
+
+
+def test_a_delivery_comes_twice(deliver: Deliver, httpserver: HTTPServer) -> None:
+    assert deliver("duplicate").attempts == 1
+    bodies = [request.get_data() for request, _ in httpserver.log]
+    assert len(bodies) == 2
+    assert bodies[0] == bodies[1]
+
+
+def test_a_delivery_comes_late(deliver: Deliver, httpserver: HTTPServer) -> None:
+    assert deliver("delay", seconds=0.01).attempts == 1
+    assert len(httpserver.log) == 1
+
+
+def test_signatures_times_and_bodies_are_spoilt(deliver: Deliver, httpserver: HTTPServer) -> None:
+    deliver("bad_signature", count=1)
+    deliver("stale_timestamp", count=1, seconds=3600)
+    deliver("truncated", count=1)
+    deliver("drop", where="http://elsewhere/*")
+    bad, stale, cut, good = [request for request, _ in httpserver.log]
+    assert bad.headers["webhook-signature"].startswith("v1,")
+    assert int(good.headers["webhook-timestamp"]) - int(stale.headers["webhook-timestamp"]) >= 3600
+    assert stale.headers["heygen-timestamp"] == stale.headers["webhook-timestamp"]
+    assert good.get_data().endswith(b"}")
+    assert not cut.get_data().endswith(b"}")
+
+
+# Rules
+
+
+def test_a_seed_makes_the_same_faults_again() -> None:
+    def run(seed: int) -> list[bool]:
+        faults = Faults(seed)
+        faults.add(Fault(id="flt_1", on="api", kind="status", probability=0.5))
+        return [faults.pick("api", "/status", "/status?") is not None for _ in range(50)]
+
+    assert run(1) == run(1) != run(2)
+    assert 10 < sum(run(1)) < 40
+
+
+def test_a_reset_takes_the_rules_back(http: httpx.Client) -> None:
+    http.post(FAULTS, json={"on": "api", "kind": "status"})
+    http.post("/_sim/reset")
+    assert http.get(JOBS).status_code == 200
+    assert len(http.get("/_sim/requests").json()["data"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        *itertools.product([{}, {"kind": "slow"}, {"on": "clock", "kind": "slow"}], ["on"]),
+        *itertools.product([{"on": "api", "kind": "drop"}, {"on": "webhook", "kind": "slow"}, {"on": "api"}], ["kind"]),
+        ({"on": "api", "kind": "slow", "probability": 1.1}, "probability"),
+        ({"on": "api", "kind": "slow", "count": 0}, "count"),
+        ({"on": "api", "kind": "status", "status": 200}, "status"),
+        ({"on": "api", "kind": "slow", "seconds": -1}, "seconds"),
+        ({"on": "api", "kind": "slow", "often": True}, "often"),
+    ],
+)
+def test_a_rule_that_cannot_be_is_refused_by_name(http: httpx.Client, body: dict[str, Any], param: str) -> None:
+    refused(http.post(FAULTS, json=body), 400, "invalid_parameter", param)
