@@ -16,8 +16,9 @@ from typing import Any, Protocol
 from video_translation_client._cancelling import is_refusal, judge_refusal
 from video_translation_client._dispatcher import check_callback
 from video_translation_client._errors import APIError, JobCancelledError, JobFailedError, WaitTimeoutError
-from video_translation_client._job_events import EventStream, Transitions, bearable, call_in
+from video_translation_client._job_events import EventStream, Transitions, call_in
 from video_translation_client._models import FAILED, RUNNING, JobSnapshot
+from video_translation_client._timeouts import bearable
 
 logger = logging.getLogger("video_translation_client")
 
@@ -197,10 +198,9 @@ class Job:
         )
 
     def add_done_callback(self, callback: Callable[[Job], object]) -> None:
-        """Call `callback(job)` on the client's callback thread once the job has ended.
+        """Call `callback(job)`, no coroutine function, on the client's callback thread once the job has ended.
 
         On a job that has ended it is called at once, by the caller's thread. What it raises is logged.
-        A coroutine function is a TypeError.
         """
         check_callback(callback)
         call = functools.partial(self._call, callback)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -16,6 +15,7 @@ from datetime import UTC, datetime
 from typing import Final, Self
 
 from video_translation_client._models import COMPLETED, FAILED, PENDING, Event, JobSnapshot
+from video_translation_client._timeouts import bearable
 
 Wake = Callable[[], object]
 
@@ -25,7 +25,6 @@ _GIVE_UP_AFTER: Final = 3.0
 _LAST_WORD: Final = {COMPLETED: "success", FAILED: "fail"}
 _FIRST_SEQUENCE: Final = 1
 _KNOWN, _UNKNOWN, _SOUGHT = range(3)
-
 _STAGES: Final = {PENDING: 0, COMPLETED: 2, FAILED: 2}
 _UNDER_WAY: Final = 1
 
@@ -274,17 +273,6 @@ def call_in(loop: asyncio.AbstractEventLoop, work: Callable[[], object]) -> None
     """Run `work` soon on the loop; on a loop that has closed nobody waits any more."""
     with contextlib.suppress(RuntimeError):
         loop.call_soon_threadsafe(work)
-
-
-def bearable(seconds: float | None) -> float | None:
-    """Return a timeout as threads take it; one beyond their reach (infinity, say) is none.
-
-    Raises:
-        ValueError: it is not a number.
-    """
-    if seconds is not None and math.isnan(seconds):
-        raise ValueError("timeout must be seconds, or None for as long as it takes; not NaN")
-    return None if seconds is None or seconds > threading.TIMEOUT_MAX else seconds
 
 
 def _is_same(one: JobSnapshot, other: JobSnapshot) -> bool:
