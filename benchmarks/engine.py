@@ -19,7 +19,7 @@ import apsw
 from benchmarks.traffic import Shape, endpoints
 from video_translation_server import logs
 from video_translation_server.app import Application, running
-from video_translation_server.clock import VirtualClock
+from video_translation_server.clock import ClockState, VirtualClock
 from video_translation_server.settings import Settings
 from video_translation_server.store import Store
 
@@ -34,15 +34,12 @@ class Gate(VirtualClock):
 
     def __init__(self, stands_at: float | None) -> None:
         """Made closed where there is an instant to stand at."""
-        self._stands_at = stands_at
-
-    def now(self) -> float:
-        """Unix seconds."""
-        return super().now() if self._stands_at is None else self._stands_at
+        super().__init__(None if stands_at is None else ClockState(stands_at, time.time(), speed=0.0))
 
     def open(self, server: Application) -> None:
         """Let time run from now on, and wake who waits for deliveries to become due."""
-        self._stands_at = None
+        self.set_forward(time.time())
+        self.run(1.0)
         server.store.bells.deliveries.ring()
 
 
