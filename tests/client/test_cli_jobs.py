@@ -78,7 +78,7 @@ def test_a_local_file_is_refused_with_the_way_out(tmp_path: Path, run: Run, serv
     video.write_bytes(b"x")
     result = run("submit", str(video), "-l", "French")
     assert (result.exit_code, server.count("translate")) == (2, 0)
-    assert "takes no uploads yet: put it on a web server" in result.stderr
+    assert "does not upload yet: POST it to /v3/assets and submit asset:ID" in result.stderr
     assert run("submit", "talk.mp4", "-l", "French").exit_code == 2
 
 

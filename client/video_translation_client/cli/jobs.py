@@ -123,8 +123,8 @@ def _source(video: str) -> str | dict[str, str]:
         return video
     if Path(video).is_file():
         raise click.UsageError(
-            f"{video} is a file on this computer, and the service takes no uploads yet: put it on a web server "
-            "that the service can read, and submit its URL"
+            f"{video} is a file on this computer, and this command does not upload yet: POST it to /v3/assets and "
+            "submit asset:ID, or put it on a web server that the service can read and submit its URL"
         )
     raise click.UsageError(f"{video!r} is neither an http(s) URL nor asset:ID")
 
