@@ -35,6 +35,7 @@ class Options:
     in_flight: int = option(64, "connections, each with one delivery under way")
     rounds: int = option(5, "rounds; each has both contestants once")
     wakes: int = option(300, "jobs whose end wakes a thread")
+    starts: int = option(20, "listeners that are started, one after the other")
     handles: int = option(10_000, "waiting handles whose memory is measured")
     jobs: int = option(20, "jobs of each length that are followed and polled")
     short: float = option(1.0, "seconds that a short job lasts")
@@ -116,6 +117,9 @@ def main() -> int:
     result: dict[str, Any] = dict(receiving(chosen))
     late = call("benchmarks.listeners:wakes", timeout=PATIENCE, count=chosen.wakes, seed=chosen.seed)["wakes"]
     result |= {"wake_p50_ms": percentile(late, 50) * 1000, "wake_p99_ms": percentile(late, 99) * 1000}
+    up = call("benchmarks.listeners:starts", timeout=PATIENCE, count=chosen.starts)["starts"]
+    # The first one loads FastAPI and uvicorn, once per process.
+    result |= {"receiver_up_first_ms": up[0] * 1000, "receiver_up_ms": percentile(up[1:], 50) * 1000}
     memory = call("benchmarks.listeners:handles", timeout=PATIENCE, count=chosen.handles)
     result |= {"bytes_per_handle": memory["bytes_per_handle"], "threads_of_handles": memory["threads"]}
     result |= asking(chosen)

@@ -1,7 +1,7 @@
 """The receiving sides that are compared: the client's own listener, and a bare ASGI app that answers 204 unread.
 
 Each is a process of its own under uvicorn with the same settings; the parent asks it what it got and what it cost.
-`wakes` and `handles` measure the client's handles in a process of their own.
+`wakes`, `starts` and `handles` measure single parts of the client in a process of their own.
 """
 
 import gc
@@ -108,6 +108,19 @@ def wakes(*, count: int, seed: int) -> dict[str, Any]:
             late.append(woken.get(timeout=30) - began)
             thread.join()
     return {"wakes": late}
+
+
+def starts(*, count: int) -> dict[str, Any]:
+    """Seconds from `start()` to a listener that answers, on a port of its own each time."""
+    taken = []
+    with VideoTranslationClient(NOWHERE, mode="poll") as made:
+        for _ in range(count):
+            listener = Listener(made.webhook_receiver, host="127.0.0.1", port=0, public_url=None)
+            began = time.perf_counter()
+            listener.start()
+            taken.append(time.perf_counter() - began)
+            listener.stop()
+    return {"starts": taken}
 
 
 def handles(*, count: int) -> dict[str, Any]:

@@ -169,6 +169,7 @@ class Rig:
         await until(self.is_quiet)
 
     async def advance(self, seconds: float) -> None:
+        await self.quiet()  # a loop in the middle of a round would take the new time for that of the old one's end
         self.clock.advance(seconds)
         await self.quiet()
 

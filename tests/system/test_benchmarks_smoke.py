@@ -68,8 +68,12 @@ def test_fairness_tells_latency_alone_and_beside(tmp_path: Path) -> None:
 
 
 def test_client_tells_receiving_waking_memory_and_requests(tmp_path: Path) -> None:
-    few = ("--deliveries", "60", "--in-flight", "2", "--rounds", "1", "--wakes", "5", "--handles", "50")
-    told = last_line("client", tmp_path, *few, "--jobs", "2", "--short", "0.2", "--long", "0.4")
-    assert are_positive(told, "ratio_receiver", "receiver_per_core", "wake_p50_ms", "bytes_per_handle")
+    few = ("--deliveries", "60", "--in-flight", "2", "--rounds", "1", "--wakes", "5")
+    told = last_line(
+        "client", tmp_path, *few, "--starts", "2", "--handles", "50", "--jobs", "2", "--short", "0.2", "--long", "0.4"
+    )
+    assert are_positive(
+        told, "ratio_receiver", "receiver_per_core", "wake_p50_ms", "receiver_up_ms", "bytes_per_handle"
+    )
     assert are_positive(told, "requests_per_job_push", "requests_per_job_polling")
     assert told["threads_of_handles"] == 0
