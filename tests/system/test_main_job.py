@@ -194,7 +194,9 @@ def unused_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def test_ctrl_c_ends_with_an_attempt_under_way_and_the_next_start_goes_on(make_server: Callable[..., LocalServer]) -> None:
+def test_ctrl_c_ends_with_an_attempt_under_way_and_the_next_start_goes_on(
+    make_server: Callable[..., LocalServer],
+) -> None:
     server = make_server("--attempt-timeout", "20")
     server.start()
     with hanging_receiver() as url:
