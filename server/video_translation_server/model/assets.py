@@ -1,0 +1,21 @@
+"""An asset: what is known of an uploaded file.
+
+The file itself lies on the shelf.
+"""
+
+import msgspec
+
+
+class Asset(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of an uploaded file.
+
+    Attributes:
+        media_type: What its first bytes say that it is.
+        size: Bytes.
+    """
+
+    id: str
+    workspace_id: str
+    media_type: str
+    size: int
+    created_at: float

@@ -1,0 +1,55 @@
+"""Verbs of the store: the queue as the delivery loop sees it: leases and settlements.
+
+Promises for all verbs are in the package's own words; `store.sqlite` keeps them.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from video_translation_server.model import Claim, Settlement
+
+
+class ClaimVerbs(Protocol):
+    """The queue as the delivery loop sees it: leases and settlements."""
+
+    async def claim(self, now: float, *, limit: int, per_endpoint: int, lease: float) -> list[Claim]:
+        """Lease due deliveries to the caller for `lease` real seconds, also those whose lease ran out.
+
+        1. Of one job, an endpoint has one open delivery at a time, in sequence (decision 0009), unless it asked
+           for `ordering` none.
+        2. At most `max_in_flight` (where the endpoint has none: `per_endpoint`) are leased per endpoint, fewer
+           where it is strained; `rate_limit` spaces them out; a paused or disabled endpoint gets none.
+        3. Endpoints take turns when there are more than `limit`.
+        4. Fewer than `limit` means that nothing else can be claimed at this instant.
+        """
+        ...
+
+    async def renew_claims(self, claims: Sequence[Claim], *, lease: float) -> list[bool]:
+        """Extend leases to `lease` real seconds from now; False where the claim was lost."""
+        ...
+
+    async def settle(self, settlements: Sequence[Settlement], *, now: float) -> list[bool]:
+        """Log each attempt and carry out its verdict, if the claim still holds; False where it was lost.
+
+        1. A settled delivery releases the next one of the same job and endpoint.
+        2. A transition that is not the job's last and has failed 3 times is superseded once a later one waits.
+        3. A strained endpoint gets fewer attempts at once and growing pauses; the first success after failures
+           ends that, and makes its waiting retries due.
+        4. `Gone`, and a failure 3 days (the store's `disable_after`) after the first since the last success,
+           disable the endpoint.
+        5. Notices (`endpoint.disabled`, `endpoint.recovered`, `delivery.exhausted`) are appended to the log in
+           the same transaction; none is ever sent to the endpoint that it is about.
+        """
+        ...
+
+    async def release(self, claims: Sequence[Claim]) -> None:
+        """Give leases back unused: the deliveries are due again at once, no attempt is counted."""
+        ...
+
+    async def next_delivery_due(self, now: float) -> float | None:
+        """When something can be claimed next, later than `now`; None when nothing is planned."""
+        ...
+
+    async def is_delivering(self, now: float) -> bool:
+        """True while a delivery is leased, or one can be claimed at this instant."""
+        ...

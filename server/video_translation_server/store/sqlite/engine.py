@@ -1,0 +1,77 @@
+"""What every verb of the embedded engine stands on: the writer, the readers, the bells, and their end.
+
+How commits are grouped is in `writer`, whose file it is in `database`.
+"""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from random import SystemRandom
+from threading import local
+from typing import TypeVar
+
+import apsw
+
+from video_translation_server.errors import StoreError
+from video_translation_server.probe import Probe
+from video_translation_server.store.base import Bell, Bells, Keep
+from video_translation_server.store.sqlite import log, requests
+from video_translation_server.store.sqlite.database import Database
+from video_translation_server.store.sqlite.health import Rules
+from video_translation_server.store.sqlite.writer import Writer
+
+T = TypeVar("T")
+
+READERS = 2
+
+
+class Engine:
+    """One SQLite file with its threads."""
+
+    def __init__(self, database: Database, rules: Rules, real_time: Callable[[], float], probe: Probe) -> None:
+        """Start the threads; needs a running event loop. `open` is the door."""
+        self._database = database
+        self._rules = rules
+        self._real_time = real_time
+        self._looked_at = float("-inf")
+        self._first_lease_ends = float("inf")
+        self._bells = Bells()
+        self._fences = SystemRandom()
+        self._connections: list[apsw.Connection] = []
+        self._reader = local()
+        self._readers = ThreadPoolExecutor(READERS, "store-reader", initializer=self._start_reader)
+        self._writer = Writer(database.connect(readonly=False), probe)
+
+    def _start_reader(self) -> None:
+        self._reader.connection = self._database.connect(readonly=True)
+        self._connections.append(self._reader.connection)
+
+    async def _read(self, query: Callable[[apsw.Connection], T]) -> T:
+        """Run a query on a reader's own snapshot: what was committed before this call is in it."""
+        try:
+            reading = asyncio.get_running_loop().run_in_executor(self._readers, lambda: query(self._reader.connection))
+        except RuntimeError:
+            raise StoreError("the store is closed") from None
+        return await reading
+
+    async def _write(self, verb: Callable[[apsw.Connection], T], *bells: Bell, keep: Keep[T] | None = None) -> T:
+        """Run a verb in the next transaction, with the answer to its request where one is to be kept."""
+        return await self._writer.run(requests.keeping(verb, keep), *bells)
+
+    @property
+    def bells(self) -> Bells:
+        """The bells that commits ring."""
+        return self._bells
+
+    async def close(self) -> None:
+        """Finish the verbs that were asked for, then let go of the file."""
+        await asyncio.to_thread(self._readers.shutdown)
+        for connection in self._connections:
+            connection.close()
+        # Last, because only the last connection to leave, and one that may write, empties the WAL into the file.
+        await self._writer.close()
+        self._database.close()
+
+    async def ping(self) -> None:
+        """Return when the database can commit."""
+        await self._writer.run(log.last_position)
