@@ -1,0 +1,73 @@
+"""What the API answers, as models by noun: they document it (OpenAPI) and tests check the answers against them.
+
+The answers themselves are built in `events` and in the API's modules, and encoded once. Import the models from here.
+"""
+
+from video_translation_server.wire.responses.accounts import KeyAnswer, NewKey, User, Wallet, WorkspaceAnswer
+from video_translation_server.wire.responses.assets import AssetAnswer
+from video_translation_server.wire.responses.batches import BatchAnswer, BatchCounts, BatchItem, BatchSummary
+from video_translation_server.wire.responses.deliveries import (
+    AttemptAnswer,
+    DeliveryAnswer,
+    DeliveryWithAttempts,
+    Recovery,
+)
+from video_translation_server.wire.responses.endpoints import EndpointAnswer, NewEndpoint, NewSecret, WorkspaceSecret
+from video_translation_server.wire.responses.envelopes import Answer, Deleted, ErrorAnswer, Health, Page, Problem
+from video_translation_server.wire.responses.events import (
+    DeliveryExhausted,
+    EndpointDisabled,
+    EndpointRecovered,
+    EndpointTest,
+    EventBody,
+    EventData,
+    EventPage,
+)
+from video_translation_server.wire.responses.translations import (
+    BulkStatus,
+    Created,
+    Failure,
+    Languages,
+    Status,
+    Translation,
+)
+
+__all__ = [
+    "Answer",
+    "AssetAnswer",
+    "AttemptAnswer",
+    "BatchAnswer",
+    "BatchCounts",
+    "BatchItem",
+    "BatchSummary",
+    "BulkStatus",
+    "Created",
+    "Deleted",
+    "DeliveryAnswer",
+    "DeliveryExhausted",
+    "DeliveryWithAttempts",
+    "EndpointAnswer",
+    "EndpointDisabled",
+    "EndpointRecovered",
+    "EndpointTest",
+    "ErrorAnswer",
+    "EventBody",
+    "EventData",
+    "EventPage",
+    "Failure",
+    "Health",
+    "KeyAnswer",
+    "Languages",
+    "NewEndpoint",
+    "NewKey",
+    "NewSecret",
+    "Page",
+    "Problem",
+    "Recovery",
+    "Status",
+    "Translation",
+    "User",
+    "Wallet",
+    "WorkspaceAnswer",
+    "WorkspaceSecret",
+]
