@@ -182,6 +182,7 @@ class BaseClient(Generic[HttpT]):
 
         Raises:
             TypeError: it cannot be called, or is a coroutine function, which no event loop would run.
+            ClientClosedError: the client is closed.
         """
         self._engine.dispatcher.add(callback)
         return callback

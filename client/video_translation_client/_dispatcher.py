@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable
 from typing import Final
 
+from video_translation_client._errors import ClientClosedError
 from video_translation_client._metrics import Meter
 from video_translation_client._models import Event
 
@@ -70,9 +71,14 @@ class Dispatcher:
 
         Raises:
             TypeError: it cannot be called, or nobody would await what it returns.
+            ClientClosedError: no event will come any more.
         """
         check_callback(callback)
         with self._lock:
+            if self._closed:
+                raise ClientClosedError(
+                    "the client is closed, so that no event would reach this callback: make a new one"
+                )
             self._callbacks = (*self._callbacks, callback)
             held, self._held = self._held, []
             for work in held:

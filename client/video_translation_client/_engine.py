@@ -36,6 +36,7 @@ from video_translation_client._options import Options
 from video_translation_client._receiver import Receiver
 from video_translation_client._reconcile import Policies, Reconciler
 from video_translation_client._registrar import Registrar
+from video_translation_client._signature import check_secret
 from video_translation_client._storage import InboxStorage
 from video_translation_client._transport import HttpClient, Transport
 from video_translation_client._upkeep import Upkeep
@@ -82,6 +83,8 @@ class Engine:
 
     def __init__(self, settings: Settings) -> None:
         check_address(settings.webhook_host, settings.webhook_port, settings.public_url)
+        if settings.webhook_secret is not None:
+            check_secret("webhook_secret", settings.webhook_secret)
         self.meter = Meter()
         self._keeper = _make_keeper(settings.inbox)
         self.dispatcher = Dispatcher(self.meter, on_done=self._keeper.done if self._keeper else None)

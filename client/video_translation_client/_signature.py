@@ -11,6 +11,7 @@ import binascii
 import functools
 import hashlib
 import hmac
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -23,7 +24,10 @@ if TYPE_CHECKING:
 DEFAULT_TOLERANCE: Final = 300.0
 _SYMMETRIC, _PRIVATE, _PUBLIC = "whsec_", "whsk_", "whpk_"
 _ED25519_SIZE: Final = 32
+_FORM: Final = "a secret is whsec_, whsk_ or whpk_ followed by base64, of 32 bytes for the last two (or 64 for whsk_)"
 _LONGEST_TIMESTAMP: Final = 15
+# Standard base64, and the alphabet for URLs, in which a foreign service may write a secret of `Heygen-Signature`.
+_KEY_TEXT: Final = re.compile(r"[A-Za-z0-9+/_=-]+")
 # More entries than any honest sender makes: a bound on the work that a stranger can cause.
 _MOST_ENTRIES: Final = 32
 
@@ -91,8 +95,19 @@ class Keyring:
         entries = _entries(headers["webhook-signature"])
         message = _message(event_id, stamp, body)
         if not any(_matches(secret, message, entries) for secret in self.secrets):
-            raise WebhookVerificationError("no entry of webhook-signature matches", reason="no_matching_signature")
+            raise self._mismatch()
         return Verified("standard", event_id)
+
+    def _mismatch(self) -> WebhookVerificationError:
+        malformed = sum(not _has_key(secret) for secret in self.secrets)
+        if not malformed:
+            return WebhookVerificationError("no entry of webhook-signature matches", reason="no_matching_signature")
+        reason = "no_usable_secret" if malformed == len(self.secrets) else "no_matching_signature"
+        return WebhookVerificationError(
+            f"no entry of webhook-signature matches, and {malformed} of {len(self.secrets)} secrets is malformed: "
+            f"{_FORM}. Copy it again from where the endpoint was created",
+            reason=reason,
+        )
 
     def _verify_heygen(self, body: bytes, given: str) -> Verified:
         try:
@@ -133,6 +148,39 @@ def sign(body: bytes, *, secret: str, event_id: str, timestamp: int) -> dict[str
         "heygen-timestamp": str(timestamp),
         "heygen-signature": _heygen_digest(secret, body).hex(),
     }
+
+
+def check_secret(name: str, secret: object) -> None:
+    """Refuse a secret that no delivery can be signed with, without showing it.
+
+    Text behind `whsec_` that is not quite base64 is let pass: for `Heygen-Signature` it is a key as it stands.
+
+    Args:
+        name: of the argument, for the message.
+        secret: what was given.
+
+    Raises:
+        TypeError: it is no text.
+        ValueError: it is malformed.
+    """
+    if not isinstance(secret, str):
+        raise TypeError(f"{name} must be text, not {type(secret).__name__}")
+    if not secret:
+        raise ValueError(f"{name} is malformed: it is empty; leave it out where there is none")
+    if not (secret.isascii() and secret.isprintable()) or " " in secret:
+        raise ValueError(
+            f"{name} is malformed: it holds a space, a line break or a character outside of ASCII; strip() it"
+        )
+    no_pair = secret.startswith((_PRIVATE, _PUBLIC)) and not _has_key(secret)
+    no_text = secret.startswith(_SYMMETRIC) and not _KEY_TEXT.fullmatch(secret.removeprefix(_SYMMETRIC))
+    if no_pair or no_text:
+        raise ValueError(f"{name} is malformed: {_FORM}")
+
+
+def _has_key(secret: str) -> bool:
+    """Whether a secret can be the key of an entry of `webhook-signature`."""
+    key = _public_key(secret) if secret.startswith((_PRIVATE, _PUBLIC)) else _shared_key(secret)
+    return key is not None
 
 
 def _check_raw(body: Any) -> None:

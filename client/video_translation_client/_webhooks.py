@@ -14,7 +14,7 @@ from typing import Any
 
 from video_translation_client._errors import WebhookVerificationError
 from video_translation_client._models import Event, read_event
-from video_translation_client._signature import DEFAULT_TOLERANCE, Keyring, Verified, sign
+from video_translation_client._signature import DEFAULT_TOLERANCE, Keyring, Verified, check_secret, sign
 
 Secrets = str | Sequence[str]
 
@@ -26,6 +26,10 @@ class Webhooks:
         secret: `whsec_...`, `whsk_...` or `whpk_...`, one or several; a delivery signed with any of them is genuine.
         tolerance: seconds by which a signed time may differ from this host's clock, in both directions.
         now: the wall clock, unix seconds.
+
+    Raises:
+        ValueError: a secret is malformed.
+        TypeError: a secret is no text.
     """
 
     def __init__(
@@ -61,7 +65,10 @@ class Webhooks:
         Returns:
             Which family of signatures decided, and the id that it covers.
         """
-        secrets = self._known() if secret is None else _listed(secret)
+        try:
+            secrets = self._known() if secret is None else _listed(secret)
+        except (TypeError, ValueError) as error:
+            raise WebhookVerificationError(str(error), reason="no_usable_secret") from error
         return Keyring(secrets, tolerance=self._tolerance).verify(body, headers, now=self._now())
 
     def sign(
@@ -82,6 +89,7 @@ class Webhooks:
 
         Raises:
             ValueError: there is no secret, or one cannot sign.
+            TypeError: a secret is no text.
         """
         secrets = self._known() if secret is None else _listed(secret)
         if not secrets:
@@ -121,4 +129,7 @@ def read_signed(body: bytes, signed_id: str | None) -> Event:
 def _listed(secret: Any) -> tuple[str, ...]:
     if secret is None:
         return ()
-    return (secret,) if isinstance(secret, str) else tuple(one for one in secret if isinstance(one, str))
+    found = (secret,) if isinstance(secret, str) else tuple(secret)
+    for one in found:
+        check_secret("secret", one)
+    return found

@@ -76,3 +76,9 @@ def test_headers_may_be_flags_or_json_and_the_body_stdin(tmp_path: Path) -> None
 def test_signed_garbage_is_no_event(verify: Verify) -> None:
     result = verify("--secret", SECRET, body=b"{}", headers=sign(b"{}", SECRET, "evt_1", int(time.time())))
     assert json.loads(result.stdout)["reason"] == "malformed_body"
+
+
+def test_a_malformed_secret_is_wrong_usage_and_not_a_forged_delivery(verify: Verify) -> None:
+    result = verify("--secret", "whsec_nonsense!")
+    assert result.exit_code == 2
+    assert "--secret is malformed" in result.stderr

@@ -204,6 +204,10 @@ def test_close_runs_the_queued_callbacks_and_takes_everything_down(server: FakeS
         pending.result()
     with pytest.raises(ClientClosedError):
         client.get_status()
+    with pytest.raises(ClientClosedError, match="no event would reach this callback"):
+        client.on_event(seen)
+    with pytest.raises(ClientClosedError):
+        client.register_webhook(seen)
     names = {"video-translation-receiver", "video-translation-callbacks", "video-translation-upkeep"}
     assert not [thread for thread in threading.enumerate() if thread.name in names]
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.client.recorder import Recorder
-from video_translation_client import Event, JobSnapshot, RetryLater
+from video_translation_client import ClientClosedError, Event, JobSnapshot, RetryLater
 from video_translation_client._dispatcher import Dispatcher
 from video_translation_client._metrics import Meter
 
@@ -140,7 +140,8 @@ def test_stop_from_a_callback_does_not_wait_for_itself(dispatcher: Dispatcher, r
     dispatcher.add(stop)
     dispatcher.publish(event(1))
     assert stopped.wait(10)
-    dispatcher.add(recorder)
+    with pytest.raises(ClientClosedError):
+        dispatcher.add(recorder)
     dispatcher.publish(event(2))
     dispatcher.stop(5)
     assert recorder.events == []

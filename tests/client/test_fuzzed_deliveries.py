@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 from typing import Any
 
@@ -95,7 +96,8 @@ def assert_valid(event: Event) -> None:
 @example(body=b"{}", headers={"heygen-signature": "é" * 64}, secret=SECRET)
 @example(body=b"{}", headers={"webhook-signature": "v1a," + "A" * 86, "webhook-id": "\ud800"}, secret=SEED)
 def test_a_stranger_gets_nothing_but_our_error(body: Any, headers: Any, secret: Any) -> None:
-    assert outcome(Webhooks(secret, now=lambda: NOW), body, headers) is None
+    with contextlib.suppress(TypeError, ValueError):  # a malformed secret is refused before anything comes
+        assert outcome(Webhooks(secret, now=lambda: NOW), body, headers) is None
     assert outcome(Webhooks(now=lambda: NOW), body, headers, secret) is None
 
 
@@ -117,10 +119,10 @@ def test_a_genuine_delivery_that_was_tampered_with_is_refused_or_unharmed(body: 
 
 @given(secret=any_secret | st.lists(any_secret | odd, max_size=3) | st.none(), event_id=any_text, body=st.binary())
 def test_signing_gives_headers_that_verify_or_a_value_error(secret: Any, event_id: str, body: bytes) -> None:
-    webhooks = Webhooks(secret, now=lambda: NOW)
     try:
+        webhooks = Webhooks(secret, now=lambda: NOW)
         headers = webhooks.sign(body, event_id=event_id)
-    except ValueError:
+    except (TypeError, ValueError):
         return
     if event_id:
         assert webhooks.verify(body, headers).event_id == event_id

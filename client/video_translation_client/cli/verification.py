@@ -68,9 +68,13 @@ def verify(
 
 
 def _secrets(given: tuple[str, ...]) -> tuple[str, ...]:
+    from video_translation_client._signature import check_secret  # noqa: PLC0415 - see the package
+
     found = given or tuple(os.environ.get(SECRET_VARIABLE, "").split())
     if not found:
         raise click.UsageError(f"no secret to verify with: give --secret, or set {SECRET_VARIABLE}")
+    for secret in found:
+        check_secret("--secret", secret)
     return found
 
 
