@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from video_translation_server import lifecycle
-from video_translation_server.delivery.attempt import HEADERS
+from video_translation_server.delivery.courier import HEADERS
 from video_translation_server.model import Change, Endpoint, Job, Plan
 from video_translation_server.signing import SECRET_PREFIX, signature_headers
 

@@ -15,11 +15,14 @@ from video_translation_server import lifecycle
 from video_translation_server.api import Context, Polls, Simulator, Tail, Waiters, create_api
 from video_translation_server.clock import Clock, VirtualClock
 from video_translation_server.delivery.attempt import Attempter
+from video_translation_server.delivery.courier import Carrier, Courier
+from video_translation_server.delivery.detour import Detour
+from video_translation_server.delivery.faulty import FaultyCourier
 from video_translation_server.delivery.worker import Worker
 from video_translation_server.faults import Faults
 from video_translation_server.ids import Ids, random_id
 from video_translation_server.model import DEFAULT_WORKSPACE, Workers
-from video_translation_server.outbound import AddressPolicy, FaultySender, Http1Sender, Sender, check_url
+from video_translation_server.outbound import AddressPolicy, Http1Sender, check_url
 from video_translation_server.probe import Probe, unobserved
 from video_translation_server.retry import RetryPolicy
 from video_translation_server.settings import Settings
@@ -72,13 +75,16 @@ async def running(
         clock = clock or await _kept_clock(store, settings)
         sender = Http1Sender(policy, connect_timeout=settings.connect_timeout, ca_file=_text(settings.ca_file))
         closing.push_async_callback(sender.close)
-        faults = Faults(settings.seed)
+        courier, faults = Courier(sender, settings.attempt_timeout), Faults(settings.seed)
+        detour = Detour(clock, courier.send)
+        closing.push_async_callback(detour.clear)
+        carrier = FaultyCourier(courier, faults, detour) if settings.simulator else courier
         loops = _Loops()
         closing.push_async_callback(loops.stop)
         if settings.start_job:
             await _start_first_job(store, planner, clock, ids)
         loops.start("simulation", _mover(settings, store, clock, ids).run)
-        loops.start("delivery", _worker(settings, store, _with_faults(sender, settings, faults), clock, probe).run)
+        loops.start("delivery", _worker(settings, store, carrier, clock, probe).run)
         shelf = Shelf(settings.shelf)
         await asyncio.to_thread(shelf.tidy)
         upkeep, sweeping = (
@@ -87,7 +93,13 @@ async def running(
         )
         loops.start("upkeep", upkeep.run)
         loops.start("sweeping", sweeping.run)
-        control = Control(store, clock, ids, planner, media_url=settings.media_url)
+
+        async def restart() -> None:
+            await detour.clear()
+            faults.clear()
+            planner.restart()
+
+        control = Control(store, clock, ids, media_url=settings.media_url, restart=restart)
         tail = Tail(store, limit=settings.stream_limit, interval=settings.poll_interval)
         loops.start("streams", tail.run)
         context = Context(
@@ -113,7 +125,7 @@ async def running(
             max_request_bytes=settings.max_request_bytes,
             concurrent_jobs=settings.concurrent_jobs,
             is_lenient=settings.lenient,
-            simulator=_simulator(settings, store, clock, (upkeep, sweeping), (control, faults)),
+            simulator=_simulator(settings, store, clock, (upkeep, sweeping, detour), (control, faults)),
         )
         yield Application(create_api(context), store, context.stopping, context.simulator)
 
@@ -126,24 +138,27 @@ async def _kept_clock(store: Store, settings: Settings) -> Clock:
     return VirtualClock(state)
 
 
-def _with_faults(sender: Sender, settings: Settings, faults: Faults) -> Sender:
-    return FaultySender(sender, faults) if settings.simulator else sender
-
-
 def _simulator(
-    settings: Settings, store: Store, clock: Clock, chored: tuple[Upkeep, Sweeping], hands: tuple[Control, Faults]
+    settings: Settings,
+    store: Store,
+    clock: Clock,
+    chored: tuple[Upkeep, Sweeping, Detour],
+    hands: tuple[Control, Faults],
 ) -> Simulator | None:
     """The doors under `/_sim`, where they are wanted, and unless the clock is a test's own."""
     if not settings.simulator or not isinstance(clock, VirtualClock):
         return None
-    upkeep, sweeping = chored
+    upkeep, sweeping, detour = chored
 
     async def chores() -> None:
         await upkeep.expire()
         while await sweeping.step():
             pass
+        await detour.settle()
 
-    timeline = Timeline(store, clock, chores=chores, upkeep=upkeep.tick, workers=_workers(settings))
+    timeline = Timeline(
+        store, clock, chores=chores, upkeep=upkeep.tick, due=detour.next_due, workers=_workers(settings)
+    )
     return Simulator(clock, timeline, *hands)
 
 
@@ -206,15 +221,14 @@ def _upkeep(settings: Settings, store: Store, shelf: Shelf, clock: Clock) -> Upk
     return Upkeep(store, shelf, clock, retention, interval=settings.poll_interval)
 
 
-def _worker(settings: Settings, store: Store, sender: Sender, clock: Clock, probe: Probe) -> Worker:
+def _worker(settings: Settings, store: Store, carrier: Carrier, clock: Clock, probe: Probe) -> Worker:
     retries = RetryPolicy(
         delays=settings.retry_delays, jitter=settings.retry_jitter, max_retry_after=settings.max_retry_after
     )
     attempter = Attempter(
-        sender=sender,
+        carrier=carrier,
         policy=retries,
         clock=clock,
-        deadline=settings.attempt_timeout,
         chance=random.Random(settings.seed).random,  # noqa: S311  (jitter, reproducible with a seed)
     )
     return Worker(

@@ -92,7 +92,7 @@ async def _generate() -> dict[str, bytes]:
             polls=Polls(store, clock, ids, media_url=MEDIA_URL),
             media_url=MEDIA_URL,
             shelf=Shelf(Path(folder)),
-            simulator=_simulator(store, ids, planner),
+            simulator=_simulator(store, ids),
         )
         api = create_api(context)
         try:
@@ -103,15 +103,16 @@ async def _generate() -> dict[str, bytes]:
     return described | {f"examples/{name}.json": content for name, content in examples.items()}
 
 
-def _simulator(store: Store, ids: Ids, planner: Planner) -> Simulator:
+def _simulator(store: Store, ids: Ids) -> Simulator:
     """Only to describe its doors: nothing here goes through them."""
     clock = VirtualClock()
 
     async def nothing() -> None:
         """No chores: there are no loops."""
 
-    control = Control(store, clock, ids, planner, media_url=MEDIA_URL)
-    return Simulator(clock, Timeline(store, clock, chores=nothing, upkeep=nothing), control, Faults(seed=1))
+    control = Control(store, clock, ids, media_url=MEDIA_URL, restart=nothing)
+    timeline = Timeline(store, clock, chores=nothing, upkeep=nothing, due=lambda: None)
+    return Simulator(clock, timeline, control, Faults(seed=1))
 
 
 async def _answers(api: FastAPI, context: Context, clock: ManualClock) -> dict[str, bytes]:

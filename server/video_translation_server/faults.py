@@ -1,6 +1,6 @@
 """Faults on order: rules that say which answers and deliveries go wrong, and how; and a journal of what was asked.
 
-What a fault does is up to those who carry it out: `api.faulty` for answers, `outbound.faulty` for deliveries.
+What a fault does is up to those who carry it out: `api.faulty` for answers, `delivery.faulty` for deliveries.
 """
 
 import random
@@ -25,7 +25,8 @@ class Fault:
         where: Pattern (`*`, `?`) of the path, or of the endpoint's URL.
         job_id: Only what is about this job.
         status: Of an answer of the kind `status`.
-        seconds: How long `slow` and `delay` take, how old `stale_timestamp` is.
+        seconds: How long `slow` and `delay` take (real time), how old `stale_timestamp` is, how long `reorder` waits to
+            be overtaken at most (the server's clock).
     """
 
     id: str

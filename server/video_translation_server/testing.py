@@ -126,7 +126,6 @@ class TranslationServer:
     def reset(self) -> None:
         """Forget jobs, events, endpoints, deliveries and faults, and stop the clock where it is."""
         self._run(self._simulator.control.erase())
-        self._simulator.faults.clear()
         self.freeze()
 
     # Faults
@@ -242,8 +241,8 @@ class FaultRules:
 
         Args:
             on: `api` or `webhook`.
-            kind: `status`, `slow`, `reset`, `malformed`; or `drop`, `duplicate`, `delay`, `bad_signature`,
-                `stale_timestamp`, `truncated`.
+            kind: `status`, `slow`, `reset`, `malformed`; or `drop`, `duplicate`, `delay`, `reorder`, `bad_signature`,
+                `stale_timestamp`, `truncated`, `unknown_type`, `unknown_status`.
             fields: `probability`, `count`, `where`, `job_id`, `status`, `seconds`.
 
         Raises:

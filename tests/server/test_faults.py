@@ -1,12 +1,20 @@
 """Faults on order, over real HTTP: what goes wrong, how often, with what, and what the journal says of it."""
 
+import hashlib
+import hmac
 import itertools
+import json
+import threading
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from pytest_httpserver import HTTPServer
+from standardwebhooks.webhooks import Webhook, WebhookVerificationError
+from werkzeug import Request, Response
 
 from tests.server.promises import conforms, refused
 from tests.server.rig import ENDPOINTS, JOBS, VIDEO
@@ -18,7 +26,9 @@ from video_translation_server.wire.simulator import AskedAnswer, FaultAnswer
 
 FAULTS = "/_sim/faults"
 SUCCESS = "video_translate.success"
+FUTURE = Path(__file__).parents[2] / "contract" / "from_the_future.json"
 Deliver = Callable[..., Delivery]
+Order = Callable[[str], list[int]]
 
 
 @pytest.fixture
@@ -116,17 +126,160 @@ def test_a_delivery_comes_late(deliver: Deliver, httpserver: HTTPServer) -> None
     assert len(httpserver.log) == 1
 
 
-def test_signatures_times_and_bodies_are_spoilt(deliver: Deliver, httpserver: HTTPServer) -> None:
+@pytest.fixture
+def secret(deliver: Deliver, http: httpx.Client) -> str:  # noqa: ARG001  (it makes the endpoint)
+    """The secret of the endpoint that `deliver` made."""
+    endpoint = http.get(ENDPOINTS).json()["data"][0]["endpoint_id"]
+    return str(http.post(f"{ENDPOINTS}/{endpoint}/rotate-secret", json={}).json()["data"]["secret"])
+
+
+def verified(secret: str, request: Request) -> Any:
+    """The event in a delivery whose signatures, both families, are right."""
+    body = request.get_data()
+    assert request.headers["heygen-signature"] == hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+    return Webhook(secret).verify(body, dict(request.headers))
+
+
+def test_a_signature_is_of_something_else(deliver: Deliver, httpserver: HTTPServer, secret: str) -> None:
     deliver("bad_signature", count=1)
+    deliver("drop", where="http://elsewhere/*")
+    bad, good = [request for request, _ in httpserver.log]
+    assert bad.headers["webhook-signature"].startswith("v1,")
+    with pytest.raises(WebhookVerificationError, match="No matching signature"):
+        Webhook(secret).verify(bad.get_data(), dict(bad.headers))
+    assert verified(secret, good)["event_type"] == SUCCESS
+
+
+def test_a_stale_delivery_is_signed_as_of_then(deliver: Deliver, httpserver: HTTPServer, secret: str) -> None:
     deliver("stale_timestamp", count=1, seconds=3600)
+    [(stale, _)] = httpserver.log
+    assert stale.headers["heygen-timestamp"] == stale.headers["webhook-timestamp"]
+    with pytest.raises(WebhookVerificationError, match="too old"):
+        Webhook(secret).verify(stale.get_data(), dict(stale.headers))
+    then = datetime.fromtimestamp(int(stale.headers["webhook-timestamp"]), UTC)
+    signed = Webhook(secret).sign(stale.headers["webhook-id"], then, stale.get_data().decode())
+    assert signed == stale.headers["webhook-signature"], "nothing but the time is wrong"
+
+
+def test_half_a_body_is_sent(deliver: Deliver, httpserver: HTTPServer) -> None:
     deliver("truncated", count=1)
     deliver("drop", where="http://elsewhere/*")
-    bad, stale, cut, good = [request for request, _ in httpserver.log]
-    assert bad.headers["webhook-signature"].startswith("v1,")
-    assert int(good.headers["webhook-timestamp"]) - int(stale.headers["webhook-timestamp"]) >= 3600
-    assert stale.headers["heygen-timestamp"] == stale.headers["webhook-timestamp"]
-    assert good.get_data().endswith(b"}")
-    assert not cut.get_data().endswith(b"}")
+    cut, good = [request.get_data() for request, _ in httpserver.log]
+    assert good.endswith(b"}")
+    assert not cut.endswith(b"}")
+
+
+@pytest.mark.parametrize("kind", ["unknown_type", "unknown_status"])
+def test_a_word_from_the_future_is_signed_like_any(
+    kind: str, deliver: Deliver, httpserver: HTTPServer, secret: str
+) -> None:
+    done = deliver(kind, count=1)
+    [(request, _)] = httpserver.log
+    future, event = json.loads(FUTURE.read_bytes()), verified(secret, request)
+    data = event["event_data"]
+    told = (event["event_type"], data["status"], data["result"])
+    if kind == "unknown_type":
+        assert told == (future["event_type"], "completed", "completed")
+    else:
+        assert told == (SUCCESS, future["event_data"]["status"], future["event_data"]["result"])
+    assert (event["event_id"], data["video_translate_id"], data["sequence"]) == (done.event_id, done.job_id, 3)
+
+
+# Order
+
+
+@pytest.fixture
+def order(http: httpx.Client, httpserver: HTTPServer) -> Order:
+    """What of a job has reached an endpoint that wants everything, in the order of its coming."""
+    httpserver.expect_request("/all").respond_with_data("", status=200)
+    http.post(ENDPOINTS, json={"url": httpserver.url_for("/all")})
+
+    def arrived(job: str) -> list[int]:
+        datas = [request.get_json()["event_data"] for request, _ in httpserver.log]
+        return [data["sequence"] for data in datas if data["video_translate_id"] == job]
+
+    return arrived
+
+
+def states(server: TranslationServer) -> set[str]:
+    return {str(one.state) for one in server.deliveries}
+
+
+def test_a_delivery_is_overtaken_by_the_next_one_of_its_job(
+    http: httpx.Client, translation_server: TranslationServer, order: Order
+) -> None:
+    translation_server.faults.add("webhook", "reorder", count=1)
+    first, second = translate(http), translate(http)
+    translation_server.advance(0)
+    assert (order(first), order(second)) == ([], [1]), "another job overtakes nobody"
+    assert states(translation_server) == {"delivered"}, "the server believes that it has arrived"
+    translation_server.advance_to_next()
+    assert (order(first), order(second)) == ([2, 1], [1, 2]), "when the call returns, both have arrived"
+    translation_server.advance(100)
+    assert (order(first), order(second)) == ([2, 1, 3], [1, 2, 3])
+
+
+def test_a_delivery_that_nobody_overtakes_comes_when_its_time_is_up(
+    http: httpx.Client, translation_server: TranslationServer, order: Order
+) -> None:
+    job = translate(http)
+    translation_server.advance(5)
+    translation_server.faults.add("webhook", "reorder", seconds=30)
+    translation_server.complete(job)
+    translation_server.wait_for_delivery(job, event_type=SUCCESS)
+    translation_server.advance(29)
+    assert order(job) == [1, 2]
+    translation_server.advance_to_next()
+    assert order(job) == [1, 2, 3]
+    assert http.get("/_sim/clock").json()["data"]["next_due_at"] is None
+
+
+def test_every_second_one_is_overtaken_where_all_are_to_be(
+    http: httpx.Client, translation_server: TranslationServer, order: Order
+) -> None:
+    rule = translation_server.faults.add("webhook", "reorder")
+    assert [one["seconds"] for one in http.get(FAULTS).json()["data"] if one["id"] == rule] == [60]
+    job = translate(http)
+    translation_server.advance(10)
+    assert order(job) == [2, 1]
+    translation_server.advance(60)
+    assert order(job) == [2, 1, 3]
+
+
+def test_one_that_was_overtaken_comes_no_second_time(
+    http: httpx.Client, translation_server: TranslationServer, order: Order
+) -> None:
+    translation_server.faults.add("webhook", "reorder", count=1)
+    job = translate(http)
+    translation_server.advance(4000)
+    assert order(job) == [2, 1, 3]
+
+
+def test_a_clock_that_runs_by_itself_brings_it_too(
+    translation_server: TranslationServer, httpserver: HTTPServer, deliver: Deliver
+) -> None:
+    deliver("reorder", seconds=100)
+    assert httpserver.log == []
+    arrived = threading.Event()
+
+    def take(_: Request) -> Response:
+        arrived.set()
+        return Response(status=204)
+
+    httpserver.expect_ordered_request("/hook").respond_with_handler(take)
+    translation_server.resume(1000)
+    assert arrived.wait(10)
+
+
+def test_what_is_held_back_is_forgotten_by_a_reset(
+    http: httpx.Client, translation_server: TranslationServer, order: Order
+) -> None:
+    translation_server.faults.add("webhook", "reorder")
+    job = translate(http)
+    translation_server.wait_for_delivery(job)
+    translation_server.reset()
+    translation_server.advance(3600)
+    assert order(job) == []
 
 
 # Rules

@@ -123,9 +123,8 @@ async def reset_job(video_translation_id: str, sim: Sim, context: Surroundings, 
 
 @router.post("/reset", response_model=Answer[Erased])
 async def reset(sim: Sim, _: Nothing | None = None) -> Response:
-    """Delete jobs, events, endpoints and deliveries of every workspace; the seed begins anew, the clock stays."""
+    """Delete jobs, events, endpoints and deliveries of every workspace, and faults; the seed begins anew."""
     await sim.control.erase()
-    sim.faults.clear()
     return answer({"reset": True})
 
 

@@ -1,6 +1,7 @@
-"""One attempt: sign and send, then judge; from a claim to the settlement of it.
+"""One attempt: begin it, then judge what came of it; from a claim to the settlement of it.
 
-It knows nothing of queues and leases, and never raises for what the network or the receiver does.
+How it is signed and sent is `courier`'s business. It knows nothing of queues and leases, and never raises for what the
+network or the receiver does.
 """
 
 import asyncio
@@ -10,20 +11,13 @@ from dataclasses import dataclass
 
 import structlog
 
-from video_translation_server import __version__
 from video_translation_server.clock import Clock
+from video_translation_server.delivery.courier import Carrier
 from video_translation_server.model import Attempt, Claim, Dead, Delivered, Gone, Outcome, RetryAt, Settlement, Verdict
-from video_translation_server.outbound import Sender
 from video_translation_server.retry import RetryPolicy, is_strained
-from video_translation_server.signing import signature_headers
 from video_translation_server.wire.events import iso_time
 
 log = structlog.get_logger("delivery")
-
-HEADERS = {
-    "Content-Type": "application/json",
-    "User-Agent": f"video-translation-server/{__version__}",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,20 +38,17 @@ class Flight:
 
 @dataclass(frozen=True, slots=True)
 class Attempter:
-    """Carries claims out, one POST each.
+    """Has claims carried out, and judges how that went.
 
     Attributes:
-        deadline: Seconds for the whole attempt.
+        carrier: Signs and sends.
         chance: Random numbers from [0, 1) for the retry jitter.
-        real_time: Unix seconds for signature timestamps: receivers check them against their own clocks.
     """
 
-    sender: Sender
+    carrier: Carrier
     policy: RetryPolicy
     clock: Clock
-    deadline: float
     chance: Callable[[], float]
-    real_time: Callable[[], float] = time.time
 
     def begin(self, claim: Claim) -> Flight:
         """POST the claim's event to its endpoint.
@@ -66,16 +57,7 @@ class Attempter:
             ValueError: A header of the endpoint cannot be sent.
         """
         started_at, started = self.clock.now(), time.perf_counter()
-        signatures = signature_headers(
-            claim.secrets,
-            event_id=claim.event_id,
-            timestamp=int(self.real_time()),
-            body=claim.body,
-            private_key=claim.private_key,
-        )
-        headers = claim.headers | HEADERS | signatures
-        outcome = self.sender.post(claim.url, headers, claim.body, deadline=self.deadline)
-        return Flight(claim, started_at, started, asyncio.ensure_future(outcome))
+        return Flight(claim, started_at, started, asyncio.ensure_future(self.carrier.carry(claim)))
 
     def judge(self, flight: Flight) -> Settlement:
         """Judge what came of an attempt that has its outcome."""

@@ -3,10 +3,9 @@
 Callers see `Sender` and `Outcome`; which HTTP engine works behind them is nobody else's business.
 """
 
-from video_translation_server.outbound.faulty import FaultySender
 from video_translation_server.outbound.guard import AddressPolicy, check_url
 from video_translation_server.outbound.http1 import Http1Sender
 from video_translation_server.outbound.resolver import PoolResolver, Resolver
 from video_translation_server.outbound.sender import Sender
 
-__all__ = ["AddressPolicy", "FaultySender", "Http1Sender", "PoolResolver", "Resolver", "Sender", "check_url"]
+__all__ = ["AddressPolicy", "Http1Sender", "PoolResolver", "Resolver", "Sender", "check_url"]

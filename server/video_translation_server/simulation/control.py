@@ -3,30 +3,31 @@
 Which moves there are is `lifecycle`'s business; what time it is `timeline`'s.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from video_translation_server import lifecycle
 from video_translation_server.clock import Clock
 from video_translation_server.ids import Ids
 from video_translation_server.model import Change, Job
-from video_translation_server.simulation.planner import Planner
 from video_translation_server.store import Store
 from video_translation_server.transitions import record
 
 Step = Callable[[Job, float], list[Change]]
 """What becomes of a job, from it and Unix seconds."""
 
+Restart = Callable[[], Awaitable[None]]
+
 
 class Control:
     """Moves jobs of any workspace at once, whatever their plans say."""
 
-    def __init__(self, store: Store, clock: Clock, ids: Ids, planner: Planner, *, media_url: str) -> None:
-        """`media_url` is the base of the URLs that completed jobs get."""
+    def __init__(self, store: Store, clock: Clock, ids: Ids, *, media_url: str, restart: Restart) -> None:
+        """`media_url` is the base of completed jobs' URLs; `restart` takes back what was ordered, for `erase`."""
         self._store = store
         self._clock = clock
         self._ids = ids
-        self._planner = planner
         self._media_url = media_url
+        self._restart = restart
 
     async def complete(self, job_id: str) -> Job:
         """Complete a job; one that waits runs first, so that both transitions are told.
@@ -62,9 +63,9 @@ class Control:
         return await self._move(job_id, lambda job, now: [lifecycle.reset(job, event_id=self._ids("evt"), now=now)])
 
     async def erase(self) -> None:
-        """Delete jobs, events, endpoints and deliveries; the seed begins anew, the clock stays where it is."""
+        """Delete jobs, events, endpoints and deliveries; faults go, the seed begins anew, the clock stays."""
         await self._store.erase()
-        self._planner.restart()
+        await self._restart()
 
     async def _move(self, job_id: str, step: Step) -> Job:
         while True:

@@ -3,7 +3,8 @@
 Setting it forward goes from due instant to due instant. At each one:
 
 1. The clock shows it, and the state is kept, so that no restart falls behind what has happened.
-2. Whatever waits for it wakes: the loops that move jobs and deliver. Chores (endpoints that run out, sweeps) are done.
+2. Whatever waits for it wakes: the loops that move jobs and deliver. Chores are done: endpoints that run out, sweeps,
+   letters held back.
 3. Only when no job is due, nothing is leased and nothing can be claimed does the next instant come.
 
 An attempt takes the real time that its receiver takes; none is cut short because the clock is in a hurry.
@@ -21,6 +22,7 @@ LOOK_EVERY = 0.05
 """Real seconds between two looks at the store when no bell has rung; bells are hints."""
 
 Chore = Callable[[], Awaitable[None]]
+Due = Callable[[], float | None]
 
 
 class Timeline:
@@ -33,13 +35,18 @@ class Timeline:
         *,
         chores: Chore,
         upkeep: Chore,
+        due: Due,
         workers: Workers = UNLIMITED,
     ) -> None:
-        """Do `chores` at every instant, `upkeep` once where time has been set forward to; `workers` run jobs."""
+        """Do `chores` at every instant, `upkeep` once where time has been set forward to; `workers` run jobs.
+
+        `due` tells when chores are due that the store knows nothing of.
+        """
         self._store = store
         self._clock = clock
         self._chores = chores
         self._upkeep = upkeep
+        self._due = due
         self._workers = workers
         self._turn = asyncio.Lock()
 
@@ -77,6 +84,7 @@ class Timeline:
             await self._store.next_job_due(),
             await self._store.next_delivery_due(self._clock.now()),
             await self._store.next_endpoint_expiry(),
+            self._due(),
         )
         return min((due for due in found if due is not None), default=None)
 

@@ -43,9 +43,22 @@ class FailRequest(Strict):
 
 KINDS = {
     "api": ("status", "slow", "reset", "malformed"),
-    "webhook": ("drop", "duplicate", "delay", "bad_signature", "stale_timestamp", "truncated"),
+    "webhook": (
+        "drop",
+        "duplicate",
+        "delay",
+        "reorder",
+        "bad_signature",
+        "stale_timestamp",
+        "truncated",
+        "unknown_type",
+        "unknown_status",
+    ),
 }
 """What can go wrong, by what it goes wrong with."""
+
+SECONDS = {"reorder": 60.0}
+"""How long what takes time takes where nothing is said, by kind; a second for those that are not here."""
 
 
 class FaultRequest(Strict):
@@ -58,7 +71,9 @@ class FaultRequest(Strict):
     where: str = Field("*", min_length=1, max_length=2048)
     job_id: str | None = Field(None, min_length=1, max_length=255)
     status: int = Field(500, ge=400, le=599)
-    seconds: float = Field(1.0, ge=0, le=86_400, allow_inf_nan=False)
+    seconds: float = Field(
+        default_factory=lambda said: SECONDS.get(said.get("kind", ""), 1.0), ge=0, le=86_400, allow_inf_nan=False
+    )
 
     @field_validator("kind")
     @classmethod

@@ -13,6 +13,7 @@ from standardwebhooks.webhooks import Webhook
 from tests.server.rig import HOOK, FakeSender, Rig, SteppedClock, answered, serving
 from video_translation_server import __version__
 from video_translation_server.delivery.attempt import Attempter
+from video_translation_server.delivery.courier import Courier
 from video_translation_server.model import Claim, Dead, Delivered, Outcome, OutcomeKind, RetryAt, Settlement
 from video_translation_server.retry import RetryPolicy
 from video_translation_server.signing import new_secret
@@ -44,12 +45,10 @@ def claim(attempt: int = 1, secrets: tuple[str, ...] = (SECRET,)) -> Claim:
 def attempter(clock: SteppedClock, sender: FakeSender, start: int = 1614265330) -> Attempter:
     times = count(start)
     return Attempter(
-        sender=sender,
+        carrier=Courier(sender, deadline=7, real_time=lambda: float(next(times))),
         policy=RetryPolicy(),
         clock=clock,
-        deadline=7,
         chance=lambda: 0.5,
-        real_time=lambda: float(next(times)),
     )
 
 
