@@ -15,6 +15,7 @@ from video_translation_server.api import (
     endpoints,
     events,
     health,
+    overview,
     simulator,
     status,
     statuses,
@@ -59,6 +60,7 @@ def create_api(context: Context) -> FastAPI:
         stream,
         deliveries,
         admin,
+        overview,
         users,
         health,
     ):

@@ -1,4 +1,4 @@
-"""`/v3/admin`: workspaces and their keys, for whoever runs the server.
+"""`/v3/admin`: workspaces and their keys, for whoever runs the server; `overview` has what goes on in all of them.
 
 Who that is says `auth.Admin`; what a key opens is `auth`'s business too.
 """
@@ -15,7 +15,7 @@ from video_translation_server.api.lenience import LenientRoute
 from video_translation_server.model import Key, Workspace
 from video_translation_server.wire.events import iso_time, maybe_iso_time
 from video_translation_server.wire.requests import KeyRequest, WorkspaceRequest
-from video_translation_server.wire.responses import Answer, KeyAnswer, NewKey, Page, WorkspaceAnswer
+from video_translation_server.wire.responses import Answer, KeyAnswer, NewKey, Page, WorkspaceAnswer, WorkspaceWithJobs
 
 router = APIRouter(prefix="/v3/admin", tags=["admin"], dependencies=[Admin], route_class=LenientRoute)
 
@@ -23,7 +23,7 @@ router = APIRouter(prefix="/v3/admin", tags=["admin"], dependencies=[Admin], rou
 @router.post("/workspaces", response_model=Answer[WorkspaceAnswer])
 async def create_workspace(request: WorkspaceRequest, context: Surroundings) -> Response:
     """A new workspace; nothing of another one is seen in it."""
-    workspace = Workspace(id=context.ids("ws"), name=request.name, created_at=context.clock.now())
+    workspace = Workspace(id=request.id or context.ids("ws"), name=request.name, created_at=context.clock.now())
     await context.store.create_workspace(workspace)
     return answer(_workspace(workspace))
 
@@ -33,6 +33,13 @@ async def workspaces(context: Surroundings, limit: Limit = 10, token: Token = No
     """Every workspace, newest first."""
     found, place = await context.store.workspaces(limit=limit, token=decode_token("workspaces", token))
     return page([_workspace(workspace) for workspace in found], encode_token("workspaces", place))
+
+
+@router.get("/workspaces/{workspace_id}", response_model=Answer[WorkspaceWithJobs])
+async def workspace(workspace_id: str, context: Surroundings) -> Response:
+    """One workspace, and how many of its jobs are in each status."""
+    found = await context.store.workspace(workspace_id)
+    return answer(_workspace(found) | {"jobs": await context.store.count_jobs(workspace_id)})
 
 
 @router.post("/workspaces/{workspace_id}/keys", response_model=Answer[NewKey])

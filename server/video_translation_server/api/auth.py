@@ -1,4 +1,7 @@
-"""Who is asking: from a request's key to its workspace, and whether it may administer (decision 0014)."""
+"""Who is asking: from a request's key to its workspace, and whether it may administer (decision 0014).
+
+Whoever may administer acts in any workspace, by naming it (decision 0027).
+"""
 
 import hashlib
 import hmac
@@ -12,6 +15,9 @@ from video_translation_server.api.context import Surroundings
 from video_translation_server.errors import ForbiddenError, UnauthorizedError
 from video_translation_server.model import DEFAULT_WORKSPACE
 
+ACTS_IN = "X-Workspace-Id"
+"""Header of a request of whoever may administer: the workspace that it acts in."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Caller:
@@ -22,6 +28,10 @@ class _Caller:
 
 
 async def _caller(request: Request, context: Surroundings) -> _Caller:
+    named = request.headers.get(ACTS_IN)
+    if named is not None:
+        _admin(request, context)
+        return _Caller((await context.store.workspace(named)).id)
     given = _key(request)
     digest = _digest(given)
     if _is_one_of(digest, context.key_digests):

@@ -20,7 +20,7 @@ from pydantic import (
 from video_translation_server.model import DEFAULT_PRIORITY, Subject
 from video_translation_server.wire.events import EVENT_TYPES
 from video_translation_server.wire.languages import KNOWN
-from video_translation_server.wire.scripts import Script
+from video_translation_server.wire.scripts import OWN_ID, Script
 from video_translation_server.wire.strict import Strict
 
 
@@ -245,6 +245,7 @@ class WorkspaceRequest(Strict):
     """Body of `POST /v3/admin/workspaces`."""
 
     name: str = Field(min_length=1, max_length=255)
+    id: str | None = Field(None, pattern=OWN_ID, description="The workspace's id; none: made by the server.")
 
 
 class KeyRequest(Strict):

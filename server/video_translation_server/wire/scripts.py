@@ -27,6 +27,9 @@ FAILURES = {
 TAKEN = frozenset({"batches", "languages", "proofreads", "statuses"})
 """What no job can be called: its page would be another one's."""
 
+OWN_ID = r"^[A-Za-z0-9][A-Za-z0-9._~-]{0,254}$"
+"""What may be chosen as an id: it goes into paths and headers as it is."""
+
 Progression = Literal["time", "immediate", "manual"]
 
 
@@ -38,9 +41,7 @@ def failure_text(message: str) -> str:
 class Script(Strict):
     """Ours: what the simulation shall do with this job; what is not said is left to chance and settings."""
 
-    id: str | None = Field(
-        None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._~-]{0,254}$", description="The job's id; for one language only."
-    )
+    id: str | None = Field(None, pattern=OWN_ID, description="The job's id; for one language only.")
     outcome: Literal["completed", "failed"] | None = None
     duration_seconds: float | None = Field(None, ge=0, le=365 * 86400, allow_inf_nan=False)
     error_message: str | None = Field(

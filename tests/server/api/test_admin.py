@@ -12,7 +12,7 @@ from tests.server.listening import listening
 from tests.server.promises import conforms, refused
 from tests.server.rig import DELIVERIES, ENDPOINTS, EVENTS, HOOK, JOBS, Rig, serving, until
 from tests.server.store.builders import life
-from video_translation_server.wire.responses import Answer, KeyAnswer, NewKey, Page, WorkspaceAnswer
+from video_translation_server.wire.responses import Answer, KeyAnswer, NewKey, Page, WorkspaceAnswer, WorkspaceWithJobs
 
 WORKSPACES = "/v3/admin/workspaces"
 KEYS = "/v3/admin/keys"
@@ -69,6 +69,15 @@ async def test_workspaces_are_listed_newest_first(locked: Rig) -> None:
     assert [one["workspace_id"] for one in rest.json()["data"]] == ["ws_default"]
 
 
+async def test_a_workspace_may_have_an_id_of_ones_own_and_that_once(locked: Rig) -> None:
+    body = {"name": "Team", "id": "team-blue"}
+    made = conforms(await locked.http.post(WORKSPACES, json=body, headers=ROOT), Answer[WorkspaceAnswer])["data"]
+    assert made["workspace_id"] == "team-blue"
+    refused(await locked.http.post(WORKSPACES, json=body, headers=ROOT), 409, "conflict", "id", "team-blue")
+    found = conforms(await locked.http.get(f"{WORKSPACES}/team-blue", headers=ROOT), Answer[WorkspaceWithJobs])["data"]
+    assert found == made | {"jobs": {"pending": 0, "running": 0, "completed": 0, "failed": 0}}
+
+
 async def test_missing_wrong_and_revoked_are_refused_alike(locked: Rig) -> None:
     made = await key(locked, "ws_default")
     assert await opens(locked, X_Api_Key=made["key"]) == 200
@@ -106,6 +115,9 @@ async def test_only_the_admin_key_administers(locked: Rig, given: dict[str, str]
 ADMIN_CALLS = [
     ("POST", WORKSPACES),
     ("GET", WORKSPACES),
+    ("GET", f"{WORKSPACES}/ws_default"),
+    ("GET", "/v3/admin/status"),
+    ("GET", "/v3/admin/jobs"),
     ("POST", f"{WORKSPACES}/ws_default/keys"),
     ("GET", f"{WORKSPACES}/ws_default/keys"),
     ("DELETE", f"{KEYS}/key_1"),
@@ -170,7 +182,10 @@ async def test_keys_survive_a_restart(tmp_path: Path) -> None:
         (WORKSPACES, {"name": 7}, "name"),
         (WORKSPACES, {"name": "x" * 256}, "name"),
         (WORKSPACES, {"name": "\ud800"}, "name"),
-        (WORKSPACES, {"name": "x", "id": "ws_mine"}, "id"),
+        (WORKSPACES, {"name": "x", "id": "team/blue"}, "id"),
+        (WORKSPACES, {"name": "x", "id": ""}, "id"),
+        (WORKSPACES, {"name": "x", "id": "-x"}, "id"),
+        (WORKSPACES, {"name": "x", "key": "mine"}, "key"),
         (WORKSPACES, [], "body"),
         (f"{WORKSPACES}/ws_default/keys", {"label": 7}, "label"),
         (f"{WORKSPACES}/ws_default/keys", {"label": "x" * 256}, "label"),
@@ -189,6 +204,9 @@ async def test_a_bad_body_is_refused(locked: Rig, path: str, body: Any, param: s
 async def test_what_is_not_there_is_named(locked: Rig) -> None:
     for answer, param in (
         (await locked.http.post(f"{WORKSPACES}/ws_none/keys", headers=ROOT), "workspace_id"),
+        (await locked.http.get(f"{WORKSPACES}/ws_none", headers=ROOT), "workspace_id"),
+        (await locked.http.get("/v3/admin/jobs", params={"workspace_id": "ws_none"}, headers=ROOT), "workspace_id"),
+        (await locked.http.get(JOBS, headers=ROOT | {"X-Workspace-Id": "ws_none"}), "workspace_id"),
         (await locked.http.get(f"{WORKSPACES}/ws_none/keys", headers=ROOT), "workspace_id"),
         (await locked.http.delete(f"{KEYS}/key_none", headers=ROOT), "key_id"),
     ):

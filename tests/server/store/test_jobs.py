@@ -11,16 +11,18 @@ from tests.server.store.builders import (
     created,
     life,
 )
-from video_translation_server.model import JobStatus, Plan
+from video_translation_server.model import JobStatus, Plan, Workspace
 from video_translation_server.store import JobFilter, Store
 
 
-async def pages(store: Store, limit: int, wanted: JobFilter | None = None) -> list[list[str]]:
-    """Every page of the workspace's job ids, following the tokens."""
+async def pages(
+    store: Store, limit: int, wanted: JobFilter | None = None, *, of: str | None = WORKSPACE
+) -> list[list[str]]:
+    """Every page of the job ids of a workspace, or of all, following the tokens."""
     found: list[list[str]] = []
     token: int | None = None
     while True:
-        page, token = await store.jobs(WORKSPACE, limit=limit, token=token, wanted=wanted or JobFilter())
+        page, token = await store.jobs(of, limit=limit, token=token, wanted=wanted or JobFilter())
         found.append([job.id for job in page])
         if token is None:
             return found
@@ -63,6 +65,34 @@ async def test_pages_can_be_of_what_was_created_later(store: Store) -> None:
     both = JobFilter(status=JobStatus.PENDING, created_after=NOW + 4.5)
     assert await pages(store, 9, both) == [["job_5"]]
     assert await pages(store, 9, JobFilter(created_after=NOW + 5)) == [[]]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 9])
+async def test_pages_can_be_of_all_workspaces(store: Store, limit: int) -> None:
+    await store.create_workspace(Workspace(id=OTHER_WORKSPACE, name="other", created_at=NOW))
+    homes = [WORKSPACE, OTHER_WORKSPACE, OTHER_WORKSPACE, WORKSPACE]
+    changes = [created(f"job_{number}", workspace=home, now=NOW + number) for number, home in enumerate(homes)]
+    await store.record([*changes, *(advanced(change.job) for change in changes[1:])])
+    assert await pages(store, limit, of=None) == in_pages(["job_3", "job_2", "job_1", "job_0"], limit)
+    running = JobFilter(status=JobStatus.RUNNING)
+    assert await pages(store, limit, running, of=None) == in_pages(["job_3", "job_2", "job_1"], limit)
+    later = JobFilter(status=JobStatus.RUNNING, created_after=NOW + 1)
+    assert await pages(store, limit, later, of=None) == in_pages(["job_3", "job_2"], limit)
+
+
+def in_pages(ids: list[str], limit: int) -> list[list[str]]:
+    return [ids[start : start + limit] for start in range(0, len(ids), limit)]
+
+
+async def test_jobs_are_counted_by_status_of_one_workspace_and_of_all(store: Store) -> None:
+    none = dict.fromkeys(JobStatus, 0)
+    assert await store.count_jobs(None) == await store.count_jobs("ws_none") == none
+    ended = [change for number in range(3) for change in life(f"job_{number}")]
+    await store.record([*ended, created("job_new"), created("job_other", workspace=OTHER_WORKSPACE)])
+    assert await store.count_jobs(WORKSPACE) == none | {JobStatus.COMPLETED: 3, JobStatus.PENDING: 1}
+    await store.delete_job(WORKSPACE, "job_1", now=NOW)
+    assert await store.count_jobs(WORKSPACE) == none | {JobStatus.COMPLETED: 2, JobStatus.PENDING: 1}
+    assert await store.count_jobs(None) == none | {JobStatus.COMPLETED: 2, JobStatus.PENDING: 2}
 
 
 async def test_what_is_new_does_not_disturb_pages_that_are_being_read(store: Store) -> None:

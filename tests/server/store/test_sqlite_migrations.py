@@ -7,7 +7,7 @@ import pytest
 
 from tests.server.store.builders import NOW, WORKSPACE, created, read_log
 from video_translation_server.errors import BusyError
-from video_translation_server.model import Asset
+from video_translation_server.model import Asset, JobStatus
 from video_translation_server.store.sqlite import SqliteStore
 from video_translation_server.store.sqlite.database import APPLICATION_ID, migrations
 
@@ -48,6 +48,13 @@ async def test_jobs_and_events_of_version_5_belong_to_no_batch(tmp_path: Path) -
     job = await store.job(WORKSPACE, "job_1")
     assert (job.batch_id, job.item_index) == (None, None)
     assert [(event.job_id, event.batch_id) for event in await read_log(store)] == [("job_1", None)]
+    await store.close()
+
+
+async def test_jobs_of_version_10_are_counted_by_status(tmp_path: Path) -> None:
+    file_of_version(tmp_path / "store.db", 10, JOB)
+    store = await SqliteStore.open(tmp_path / "store.db")
+    assert (await store.count_jobs(None))[JobStatus.COMPLETED] == 1
     await store.close()
 
 

@@ -19,6 +19,12 @@ from video_translation_server.store.sqlite.health import Rules
 LARGE = frozenset({"deliveries", "events", "jobs", "attempts", "idempotency"})
 HOT: dict[str, tuple[str, set[str]]] = {
     "many jobs": (jobs._MANY, {"sqlite_autoindex_jobs_1"}),
+    "page of jobs": (jobs._PAGES["of the workspace"], {"jobs_of_workspace"}),
+    "page of jobs, by status": (jobs._PAGES["of the workspace, by status"], {"jobs_by_status"}),
+    "page of all jobs": (jobs._PAGES["of all"], {"PRIMARY KEY (rowid<?)"}),
+    "page of all jobs, by status": (jobs._PAGES["of all, by status"], {"(workspace_id=? AND status=?"}),
+    "jobs by status": (jobs._COUNTS["of the workspace"], {"COVERING INDEX jobs_by_status (workspace_id=?"}),
+    "jobs going on": (jobs._GOING_ON, {"jobs_by_status"}),
     "due jobs": (line._DUE, {"jobs_due"}),
     "next in line": (line._NEXT, {"jobs_in_line"}),
     "at work": (line._COUNT_BUSY, {"jobs_at_work"}),

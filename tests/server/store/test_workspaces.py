@@ -36,6 +36,9 @@ async def test_a_workspace_is_created_once(store: Store) -> None:
     await store.create_workspace(TEAM)
     with pytest.raises(ConflictError, match="ws_team"):
         await store.create_workspace(TEAM)
+    assert await store.workspace(TEAM.id) == TEAM
+    with pytest.raises(NotFoundError, match="ws_none"):
+        await store.workspace("ws_none")
 
 
 async def test_a_key_is_found_by_its_digest(store: Store, reopen: Reopen) -> None:

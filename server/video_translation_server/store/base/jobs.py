@@ -6,7 +6,7 @@ Promises for all verbs are in the package's own words; `store.sqlite` keeps them
 from collections.abc import Sequence
 from typing import Protocol
 
-from video_translation_server.model import Batch, Change, Job, Place, Workers
+from video_translation_server.model import Batch, Change, Job, JobStatus, Place, Workers
 from video_translation_server.store.base.filters import EVERY_JOB, JobFilter
 from video_translation_server.store.base.keeping import Keep
 
@@ -70,9 +70,16 @@ class JobVerbs(Protocol):
         ...
 
     async def jobs(
-        self, workspace_id: str, *, limit: int, token: int | None = None, wanted: JobFilter = EVERY_JOB
+        self, workspace_id: str | None, *, limit: int, token: int | None = None, wanted: JobFilter = EVERY_JOB
     ) -> tuple[list[Job], int | None]:
-        """A page of jobs, newest first, and the token of the next page (None: the last)."""
+        """A page of jobs, newest first, and the token of the next page (None: the last).
+
+        `workspace_id` None: of whichever workspace.
+        """
+        ...
+
+    async def count_jobs(self, workspace_id: str | None) -> dict[JobStatus, int]:
+        """How many jobs are in each status (0 where none is), deleted ones left out; None: of all workspaces."""
         ...
 
     async def retitle_job(self, workspace_id: str, job_id: str, title: str, *, now: float) -> Job:

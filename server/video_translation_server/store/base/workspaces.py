@@ -23,6 +23,14 @@ class WorkspaceVerbs(Protocol):
         """A page of workspaces, newest first, and the token of the next page (None: the last)."""
         ...
 
+    async def workspace(self, workspace_id: str) -> Workspace:
+        """One workspace.
+
+        Raises:
+            NotFoundError: There is none of that id.
+        """
+        ...
+
     async def create_key(self, key: Key, digest: bytes) -> None:
         """Keep a new key by its SHA-256.
 

@@ -27,7 +27,36 @@ _MANY = (
     f"SELECT {JOB} FROM jobs WHERE id IN (SELECT value FROM json_each(?)) AND +workspace_id = ? AND deleted_at IS NULL"
 )
 
-_GOING_ON = "SELECT count(*), min(due_at) FROM jobs WHERE workspace_id = ? AND status IN ('pending', 'running')"
+_GOING_ON = (
+    "SELECT count(*), min(due_at) FROM jobs "
+    "WHERE workspace_id = ? AND status IN ('pending', 'running') AND deleted_at IS NULL"
+)
+
+_OLDER = "deleted_at IS NULL AND n < :before AND (:created_after IS NULL OR created_at > :created_after)"
+_NEWEST_FIRST = "ORDER BY n DESC LIMIT :limit + 1"
+_PAGES = {
+    "of the workspace": f"SELECT n, {JOB} FROM jobs WHERE workspace_id = :workspace AND {_OLDER} {_NEWEST_FIRST}",
+    "of the workspace, by status": (
+        f"SELECT n, {JOB} FROM jobs WHERE workspace_id = :workspace AND status = :status AND {_OLDER} {_NEWEST_FIRST}"
+    ),
+    "of all": f"SELECT n, {JOB} FROM jobs WHERE {_OLDER} {_NEWEST_FIRST}",
+    # Through each workspace's part of the index: a status that is rare is found without reading every job.
+    "of all, by status": (
+        f"SELECT n, {JOB} FROM jobs WHERE n IN (SELECT n FROM (SELECT id AS owner FROM workspaces) CROSS JOIN jobs "
+        f"ON workspace_id = owner AND status = :status AND {_OLDER} {_NEWEST_FIRST}) ORDER BY n DESC"
+    ),
+}
+"""The pages of jobs, newest first."""
+
+_COUNTS = {
+    "of the workspace": (
+        "SELECT status, count(*) FROM jobs WHERE workspace_id = ? AND deleted_at IS NULL GROUP BY status"
+    ),
+    "of all": "SELECT status, count(*) FROM jobs INDEXED BY jobs_by_status WHERE deleted_at IS NULL GROUP BY status",
+}
+
+_NO_TOKEN = 2**63 - 1
+"""Beyond every row."""
 
 LONGEST_PAUSE = 30
 """Seconds after which a caller who was refused may ask again at the latest."""
@@ -175,16 +204,31 @@ def get_many(connection: apsw.Connection, workspace_id: str, job_ids: Sequence[s
 
 
 def page(
-    connection: apsw.Connection, workspace_id: str, limit: int, token: int | None, wanted: JobFilter
+    connection: apsw.Connection, workspace_id: str | None, limit: int, token: int | None, wanted: JobFilter
 ) -> tuple[list[Job], int | None]:
-    """A page of jobs, newest first, and the next page's token."""
-    rows: list[Any] = connection.execute(
-        f"SELECT n, {JOB} FROM jobs WHERE workspace_id = ? AND deleted_at IS NULL AND (?2 IS NULL OR n < ?2) "
-        "AND (?3 IS NULL OR status = ?3) AND (?4 IS NULL OR created_at > ?4) ORDER BY n DESC LIMIT ?5 + 1",
-        (workspace_id, token, wanted.status, wanted.created_after, limit),
-    ).fetchall()
+    """A page of jobs, newest first, and the next page's token; without a workspace, of all."""
+    of = "of all" if workspace_id is None else "of the workspace"
+    values = {
+        "workspace": workspace_id,
+        "status": wanted.status,
+        "created_after": wanted.created_after,
+        "before": _NO_TOKEN if token is None else token,
+        "limit": limit,
+    }
+    statement = _PAGES[of if wanted.status is None else f"{of}, by status"]
+    rows: list[Any] = connection.execute(statement, values).fetchall()
     more = len(rows) > limit
     return [from_row(row[1:]) for row in rows[:limit]], rows[limit - 1][0] if more else None
+
+
+def count(connection: apsw.Connection, workspace_id: str | None) -> dict[JobStatus, int]:
+    """How many jobs are in each status; without a workspace, of all."""
+    found: Any = (
+        connection.execute(_COUNTS["of all"])
+        if workspace_id is None
+        else connection.execute(_COUNTS["of the workspace"], (workspace_id,))
+    )
+    return dict.fromkeys(JobStatus, 0) | {JobStatus(status): number for status, number in found}
 
 
 def batch(

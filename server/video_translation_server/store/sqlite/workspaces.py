@@ -37,9 +37,17 @@ def page(connection: apsw.Connection, limit: int, token: int | None) -> tuple[li
     return found, rows[limit - 1][0] if more else None
 
 
+def get(connection: apsw.Connection, workspace_id: str) -> Workspace:
+    """One workspace."""
+    rows = connection.execute("SELECT id, name, created_at FROM workspaces WHERE id = ?", (workspace_id,))
+    for row in rows:
+        return Workspace(id=row[0], name=row[1], created_at=row[2])
+    raise NotFoundError(f"no workspace {workspace_id[:80]}", param="workspace_id")
+
+
 def create_key(connection: apsw.Connection, key: Key, digest: bytes) -> None:
     """Keep a new key of an existing workspace."""
-    _must_exist(connection, key.workspace_id)
+    get(connection, key.workspace_id)
     try:
         connection.execute(
             f"INSERT INTO keys (hash, {KEY}) VALUES (?, ?, ?, ?, ?, ?)",
@@ -51,7 +59,7 @@ def create_key(connection: apsw.Connection, key: Key, digest: bytes) -> None:
 
 def keys(connection: apsw.Connection, workspace_id: str, limit: int, token: int | None) -> tuple[list[Key], int | None]:
     """A page of the workspace's keys, newest first, and the next page's token."""
-    _must_exist(connection, workspace_id)
+    get(connection, workspace_id)
     rows: list[Any] = connection.execute(
         f"SELECT n, {KEY} FROM keys WHERE workspace_id = ? AND (?2 IS NULL OR n < ?2) ORDER BY n DESC LIMIT ?3 + 1",
         (workspace_id, token, limit),
@@ -80,11 +88,6 @@ def key_of(connection: apsw.Connection, digest: bytes) -> Key | None:
 def has_keys(connection: apsw.Connection) -> bool:
     """True once a key was ever created."""
     return bool(connection.execute("SELECT EXISTS (SELECT 1 FROM keys)").get)
-
-
-def _must_exist(connection: apsw.Connection, workspace_id: str) -> None:
-    if not connection.execute("SELECT EXISTS (SELECT 1 FROM workspaces WHERE id = ?)", (workspace_id,)).get:
-        raise NotFoundError(f"no workspace {workspace_id[:80]}", param="workspace_id")
 
 
 def _key(row: Sequence[Any]) -> Key:

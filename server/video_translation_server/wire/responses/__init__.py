@@ -3,7 +3,15 @@
 The answers themselves are built in `events` and in the API's modules, and encoded once. Import the models from here.
 """
 
-from video_translation_server.wire.responses.accounts import KeyAnswer, NewKey, User, Wallet, WorkspaceAnswer
+from video_translation_server.wire.responses.accounts import (
+    JobCounts,
+    KeyAnswer,
+    NewKey,
+    User,
+    Wallet,
+    WorkspaceAnswer,
+    WorkspaceWithJobs,
+)
 from video_translation_server.wire.responses.assets import AssetAnswer
 from video_translation_server.wire.responses.batches import BatchAnswer, BatchCounts, BatchItem, BatchSummary
 from video_translation_server.wire.responses.deliveries import (
@@ -23,6 +31,7 @@ from video_translation_server.wire.responses.events import (
     EventData,
     EventPage,
 )
+from video_translation_server.wire.responses.overview import ServerStatus, TranslationOfAny
 from video_translation_server.wire.responses.translations import (
     BulkStatus,
     Created,
@@ -56,6 +65,7 @@ __all__ = [
     "EventPage",
     "Failure",
     "Health",
+    "JobCounts",
     "KeyAnswer",
     "Languages",
     "NewEndpoint",
@@ -64,10 +74,13 @@ __all__ = [
     "Page",
     "Problem",
     "Recovery",
+    "ServerStatus",
     "Status",
     "Translation",
+    "TranslationOfAny",
     "User",
     "Wallet",
     "WorkspaceAnswer",
     "WorkspaceSecret",
+    "WorkspaceWithJobs",
 ]

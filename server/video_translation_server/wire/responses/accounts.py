@@ -1,4 +1,4 @@
-"""Who uses the server, in the API's answers: workspaces, their keys, and the user behind a key.
+"""Who uses the server, in the API's answers: workspaces with their jobs' counts, keys, and the user behind a key.
 
 Uploaded files are in `assets`.
 """
@@ -33,6 +33,21 @@ class WorkspaceAnswer(BaseModel):
     workspace_id: str
     name: str
     created_at: str
+
+
+class JobCounts(BaseModel):
+    """How many jobs are in each status."""
+
+    pending: int
+    running: int
+    completed: int
+    failed: int
+
+
+class WorkspaceWithJobs(WorkspaceAnswer):
+    """A workspace, and how its jobs stand."""
+
+    jobs: JobCounts
 
 
 class KeyAnswer(BaseModel):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import apsw
 
-from video_translation_server.model import Batch, Change, Job, Place, Workers
+from video_translation_server.model import Batch, Change, Job, JobStatus, Place, Workers
 from video_translation_server.store.base import EVERY_JOB, UNLIMITED, JobFilter, Keep
 from video_translation_server.store.sqlite import batches, jobs, line
 from video_translation_server.store.sqlite.engine import Engine
@@ -67,10 +67,14 @@ class JobVerbs(Engine):
         return page[0] if page else None
 
     async def jobs(
-        self, workspace_id: str, *, limit: int, token: int | None = None, wanted: JobFilter = EVERY_JOB
+        self, workspace_id: str | None, *, limit: int, token: int | None = None, wanted: JobFilter = EVERY_JOB
     ) -> tuple[list[Job], int | None]:
         """A page of jobs, newest first."""
         return await self._read(lambda connection: jobs.page(connection, workspace_id, limit, token, wanted))
+
+    async def count_jobs(self, workspace_id: str | None) -> dict[JobStatus, int]:
+        """How many jobs are in each status."""
+        return await self._read(lambda connection: jobs.count(connection, workspace_id))
 
     async def retitle_job(self, workspace_id: str, job_id: str, title: str, *, now: float) -> Job:
         """Give a job another title."""

@@ -19,6 +19,10 @@ class WorkspaceVerbs(Engine):
         """A page of workspaces, newest first."""
         return await self._read(lambda connection: workspaces.page(connection, limit, token))
 
+    async def workspace(self, workspace_id: str) -> Workspace:
+        """One workspace."""
+        return await self._read(lambda connection: workspaces.get(connection, workspace_id))
+
     async def create_key(self, key: Key, digest: bytes) -> None:
         """Keep a new key."""
         await self._writer.run(lambda connection: workspaces.create_key(connection, key, digest))
