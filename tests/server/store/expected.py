@@ -88,9 +88,8 @@ class Expected:
         for name, health in self.endpoints.items():
             due = [way.due for way in self.ways if way.endpoint == name and way.is_free and way.due is not None]
             if due and health.is_enabled:
-                ready_at = max(min(due), health.paused_until)
-                times += [ready_at] if ready_at > now else [at for at in due if at > now]
-        return min(times, default=None)
+                times.append(max(min(due), health.paused_until))
+        return min((at for at in times if at > now), default=None)
 
     # Recording
 

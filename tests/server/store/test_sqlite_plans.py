@@ -33,8 +33,8 @@ HOT: dict[str, tuple[str, set[str]]] = {
     "before in line": (line._BEFORE, {"COVERING INDEX jobs_in_line"}),
     "answer of a key": (requests._FIND, set()),
     "answers to prune": (requests._PRUNE, {"idempotency_by_age"}),
-    "candidates": (claims._CANDIDATES, {"deliveries_ready", "deliveries_claimed"}),
-    "next due": (claims._NEXT_DUE, {"deliveries_ready"}),
+    "candidates": (claims._CANDIDATES, {"turns_in_order", "deliveries_claimed"}),
+    "next due": (claims._NEXT_DUE, {"turns_in_order"}),
     "heads": (claims._HEADS, {"deliveries_ready"}),
     "claim": (claims._CLAIM, set()),
     "claimed": (claims._CLAIMED, set()),
@@ -108,8 +108,8 @@ def fill(connection: apsw.Connection, rows: int, *, names: int = 20) -> None:
     )
 
 
-def wish(claim_id: int, limit: int = 64) -> claims.Wish:
-    return claims.Wish(now=NOW, leased_until=1e9, claim_id=claim_id, limit=limit, per_endpoint=16)
+def wish(claim_id: int, limit: int = 64, now: float = NOW) -> claims.Wish:
+    return claims.Wish(now=now, leased_until=1e9, claim_id=claim_id, limit=limit, per_endpoint=16)
 
 
 def cycle(connection: apsw.Connection) -> tuple[int, list[Claim]]:

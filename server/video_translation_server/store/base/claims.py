@@ -47,7 +47,7 @@ class ClaimVerbs(Protocol):
         ...
 
     async def next_delivery_due(self, now: float) -> float | None:
-        """When something can be claimed next, later than `now`; None when nothing is planned."""
+        """When the first endpoint of which nothing can be claimed yet comes to its turn, later than `now`, or None."""
         ...
 
     async def is_delivering(self, now: float) -> bool:

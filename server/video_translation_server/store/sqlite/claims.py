@@ -6,9 +6,10 @@ the machine's: leases run on real time (decision 0013).
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 import apsw
@@ -19,44 +20,20 @@ from video_translation_server.model import Claim, RetiredSecret
 BURST = 0.05
 """Seconds by which a rate limit may be run ahead, so that a timer's lateness does not lower the rate."""
 
-# The endpoints with an unclaimed row that has a due time, by skipping through the index from one to the next; a
-# disabled one's rows are held.
-_OPEN = """
-WITH RECURSIVE ready(endpoint) AS (
-  SELECT min(endpoint) FROM deliveries WHERE due_at IS NOT NULL AND claim_id IS NULL
-  UNION ALL
-  SELECT (SELECT min(d.endpoint) FROM deliveries d
-          WHERE d.endpoint > ready.endpoint AND d.due_at IS NOT NULL AND d.claim_id IS NULL)
-  FROM ready WHERE ready.endpoint IS NOT NULL),
-open AS (
-  SELECT p.n, p.max_in_flight, p.strain, p.rate_limit, p.next_send_at, p.paused_until,
-    (SELECT min(d.due_at) FROM deliveries d
-     WHERE d.endpoint = p.n AND d.due_at IS NOT NULL AND d.claim_id IS NULL) AS due
-  FROM ready JOIN endpoints p ON p.n = ready.endpoint WHERE p.status = 'enabled')
-"""
-
-_CANDIDATES = f"""
-{_OPEN}
-SELECT n, rate_limit, next_send_at, max(1, coalesce(max_in_flight, :per_endpoint) >> strain)
-  - (SELECT count(*) FROM deliveries c WHERE c.endpoint = n AND c.claim_id IS NOT NULL) AS room
-FROM open WHERE due <= :now AND (paused_until IS NULL OR paused_until <= :now)
-  AND (next_send_at IS NULL OR next_send_at - {BURST} <= :now)
-ORDER BY due
+# In the order of their turns; read only as far as there are places to fill. Passed over on the way are endpoints that
+# are full, and these are no more than there are leases.
+_CANDIDATES = """
+SELECT t.endpoint, p.rate_limit, p.next_send_at, max(1, coalesce(p.max_in_flight, :per_endpoint) >> p.strain)
+  - (SELECT count(*) FROM deliveries c WHERE c.endpoint = t.endpoint AND c.claim_id IS NOT NULL) AS room
+FROM turns t JOIN endpoints p ON p.n = t.endpoint WHERE t.at <= :now ORDER BY t.at
 """
 
 # Whether a place is free does not matter here: where none is, something is claimed.
-_BUSY = f"""
-SELECT EXISTS (SELECT 1 FROM deliveries WHERE claim_id IS NOT NULL)
-  OR EXISTS (SELECT 1 FROM ({_CANDIDATES}))
+_BUSY = """
+SELECT EXISTS (SELECT 1 FROM deliveries WHERE claim_id IS NOT NULL) OR EXISTS (SELECT 1 FROM turns WHERE at <= :now)
 """
 
-_NEXT_DUE = f"""
-{_OPEN}
-SELECT min(at) FROM (
-  SELECT iif(ready_at > :now, ready_at, (SELECT min(d.due_at) FROM deliveries d
-      WHERE d.endpoint = n AND d.due_at > :now AND d.claim_id IS NULL)) AS at
-  FROM (SELECT n, max(due, coalesce(paused_until, 0), coalesce(next_send_at - {BURST}, 0)) AS ready_at FROM open))
-"""
+_NEXT_DUE = "SELECT min(at) FROM turns WHERE at > :now"
 
 # The first due rows of each of these endpoints. Ranked in Python: a window function here costs three times as much.
 _HEADS = """
@@ -93,7 +70,7 @@ def claim(connection: apsw.Connection, wish: Wish) -> list[Claim]:
     """Lease due deliveries until the wish is met or nothing more can be claimed."""
     ids: list[int] = []
     while (rest := wish.limit - len(ids)) > 0:
-        candidates = _candidates(connection, wish)[:rest]
+        candidates = list(islice(_candidates(connection, wish), rest))
         if not candidates:
             break
         most = max(candidate.room for candidate in candidates)
@@ -117,9 +94,8 @@ class _Candidate:
     next_send_at: float
 
 
-def _candidates(connection: apsw.Connection, wish: Wish) -> list[_Candidate]:
-    """The endpoints with something to claim, the one that is due longest first."""
-    candidates = []
+def _candidates(connection: apsw.Connection, wish: Wish) -> Iterator[_Candidate]:
+    """The endpoints with something to claim, the one that may go for the longest first."""
     rows = connection.execute(_CANDIDATES, {"now": wish.now, "per_endpoint": wish.per_endpoint})
     for number, rate, sent_until, room in rows:
         next_send_at, allowed = max(sent_until or 0.0, wish.now), room
@@ -127,8 +103,7 @@ def _candidates(connection: apsw.Connection, wish: Wish) -> list[_Candidate]:
             # At least one, whatever rounding does: the query has found that it may go now.
             allowed = max(1, math.floor((wish.now + BURST - next_send_at) * rate) + 1)
         if min(room, allowed) > 0:
-            candidates.append(_Candidate(number, min(room, allowed), rate, next_send_at))
-    return candidates
+            yield _Candidate(number, min(room, allowed), rate, next_send_at)
 
 
 def _take(
@@ -199,13 +174,13 @@ def release_all(connection: apsw.Connection) -> None:
 
 
 def next_due(connection: apsw.Connection, now: float) -> float | None:
-    """The next instant later than `now` at which something can be claimed, as far as time decides."""
+    """The next turn later than `now`."""
     return connection.execute(_NEXT_DUE, {"now": now}).get  # type: ignore[no-any-return]
 
 
 def is_busy(connection: apsw.Connection, now: float) -> bool:
     """True while anything is leased, or could be."""
-    return bool(connection.execute(_BUSY, {"now": now, "per_endpoint": 1}).get)
+    return bool(connection.execute(_BUSY, {"now": now}).get)
 
 
 def _claim(row: Sequence[Any], now: float) -> Claim:

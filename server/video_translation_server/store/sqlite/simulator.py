@@ -37,8 +37,10 @@ def next_expiry(connection: apsw.Connection) -> float | None:
 
 def erase(connection: apsw.Connection) -> None:
     """Delete every row but those of `KEPT`; numbers that were given out are not used again."""
+    # The youngest table first: what refers to others goes before them.
     names: list[Any] = connection.execute(
-        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' "
+        "ORDER BY rowid DESC"
     ).fetchall()
     for (name,) in names:
         if name not in KEPT:
