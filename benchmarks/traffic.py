@@ -11,6 +11,7 @@ from itertools import islice
 
 from video_translation_server import lifecycle
 from video_translation_server.delivery.courier import HEADERS
+from video_translation_server.links import Links
 from video_translation_server.model import Change, Endpoint, Job, Plan
 from video_translation_server.signing import SECRET_PREFIX, signature_headers
 
@@ -19,6 +20,7 @@ BLOCK = 1000
 """Jobs that make each of their transitions together, so that one job's come some way apart, as in life."""
 NEVER = Plan(pending_seconds=1e8, running_seconds=1e8)
 """The simulation leaves these jobs alone; the benchmark moves them."""
+LINKS = Links(base="https://translations.example.com", key=bytes(32), lifetime=7 * 86400)
 REQUEST = {"video": {"type": "url", "url": "https://example.com/keynote.mp4"}, "title": "Opening keynote, main stage"}
 
 
@@ -104,7 +106,7 @@ def create(chance: random.Random, workspace_id: str, now: float) -> Change:
 
 def _advance(chance: random.Random, job: Job, now: float) -> Change:
     event_id = f"evt_{chance.getrandbits(128):032x}"
-    return lifecycle.advance(job, event_id=event_id, now=now, media_url="https://media.example.com/translations")
+    return lifecycle.advance(job, event_id=event_id, now=now, links=LINKS)
 
 
 @dataclass(frozen=True, slots=True)

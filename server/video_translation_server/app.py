@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import random
+import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from video_translation_server.delivery.faulty import FaultyCourier
 from video_translation_server.delivery.worker import Worker
 from video_translation_server.faults import Faults
 from video_translation_server.ids import Ids, random_id
+from video_translation_server.links import Links
 from video_translation_server.model import DEFAULT_WORKSPACE, Workers
 from video_translation_server.outbound import AddressPolicy, Http1Sender, check_url
 from video_translation_server.probe import Probe, unobserved
@@ -57,9 +59,14 @@ class Application:
 
 @asynccontextmanager
 async def running(
-    settings: Settings, *, clock: Clock | None = None, ids: Ids = random_id, probe: Probe = unobserved
+    settings: Settings,
+    *,
+    url: str | None = None,
+    clock: Clock | None = None,
+    ids: Ids = random_id,
+    probe: Probe = unobserved,
 ) -> AsyncIterator[Application]:
-    """Run everything behind the API while the block lasts.
+    """Run everything behind the API while the block lasts; `url` is where it listens.
 
     At its end the attempts under way are aborted, their leases given back, and the store closed.
 
@@ -75,6 +82,7 @@ async def running(
         clock = clock or await _kept_clock(store, settings)
         sender = Http1Sender(policy, connect_timeout=settings.connect_timeout, ca_file=_text(settings.ca_file))
         closing.push_async_callback(sender.close)
+        links = await _links(settings, store, url)
         courier, faults = Courier(sender, settings.attempt_timeout), Faults(settings.seed)
         detour = Detour(clock, courier.send)
         closing.push_async_callback(detour.clear)
@@ -83,7 +91,7 @@ async def running(
         closing.push_async_callback(loops.stop)
         if settings.start_job:
             await _start_first_job(store, planner, clock, ids)
-        loops.start("simulation", _mover(settings, store, clock, ids).run)
+        loops.start("simulation", _mover(settings, store, clock, ids, links).run)
         loops.start("delivery", _worker(settings, store, carrier, clock, probe).run)
         shelf = Shelf(settings.shelf)
         await asyncio.to_thread(shelf.tidy)
@@ -99,7 +107,7 @@ async def running(
             faults.clear()
             planner.restart()
 
-        control = Control(store, clock, ids, media_url=settings.media_url, restart=restart)
+        control = Control(store, clock, ids, links=links, restart=restart)
         tail = Tail(store, limit=settings.stream_limit, interval=settings.poll_interval)
         loops.start("streams", tail.run)
         context = Context(
@@ -112,8 +120,8 @@ async def running(
             is_ready=loops.are_running,
             tail=tail,
             waiters=Waiters(tail),
-            polls=Polls(store, clock, ids, media_url=settings.media_url),
-            media_url=settings.media_url,
+            polls=Polls(store, clock, ids, links=links),
+            links=links,
             shelf=shelf,
             max_asset_bytes=settings.max_asset_bytes,
             workers=_workers(settings),
@@ -200,12 +208,12 @@ def _fast_seconds(settings: Settings) -> float | None:
     return settings.fast_lane if settings.fast_workers else None
 
 
-def _mover(settings: Settings, store: Store, clock: Clock, ids: Ids) -> Mover:
+def _mover(settings: Settings, store: Store, clock: Clock, ids: Ids, links: Links) -> Mover:
     return Mover(
         store,
         clock,
         ids,
-        media_url=settings.media_url,
+        links=links,
         poll_interval=settings.poll_interval,
         workers=_workers(settings),
     )
@@ -241,6 +249,19 @@ def _worker(settings: Settings, store: Store, carrier: Carrier, clock: Clock, pr
         poll_interval=settings.poll_interval,
         drain_timeout=settings.drain_timeout,
         probe=probe,
+    )
+
+
+async def _links(settings: Settings, store: Store, url: str | None) -> Links:
+    """What makes the URLs of files; with a seed, where nobody else listens, the same ones in every run."""
+    if settings.seed is None or not settings.is_loopback:
+        candidate = secrets.token_bytes(32)
+    else:
+        candidate = hashlib.sha256(f"files of seed {settings.seed}".encode()).digest()
+    return Links(
+        base=settings.public_url or url or f"http://{settings.host}:{settings.port}",
+        key=await store.file_key(candidate),
+        lifetime=settings.file_url_ttl,
     )
 
 

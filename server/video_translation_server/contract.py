@@ -19,6 +19,7 @@ from video_translation_server.api import Context, Polls, Simulator, Tail, Waiter
 from video_translation_server.clock import ManualClock, VirtualClock
 from video_translation_server.faults import Faults
 from video_translation_server.ids import Ids
+from video_translation_server.links import Links
 from video_translation_server.model import DEFAULT_WORKSPACE
 from video_translation_server.shelf import Shelf
 from video_translation_server.simulation.control import Control
@@ -28,7 +29,7 @@ from video_translation_server.simulation.timeline import Timeline
 from video_translation_server.store import EventFilter, Store, open_store
 from video_translation_server.wire.responses import EventBody
 
-MEDIA_URL = "https://media.invalid"
+LINKS = Links(base="https://translations.example.com", key=b"contract", lifetime=7 * 86400)
 SECRET = "whsec_" + "Y29udHJhY3Q" * 3 + "="
 
 TRANSLATION = {
@@ -78,7 +79,9 @@ async def _generate() -> dict[str, bytes]:
     with tempfile.TemporaryDirectory() as folder:
         store, clock = await open_store(f"{folder}/contract.db", ids=ids), ManualClock(1_795_219_200.0)
         tail = Tail(store)
-        planner = Planner(durations=Durations(seconds=(10, 10)), pending_share=0.1, odds=Odds(error=0), seed=1)
+        planner = Planner(
+            durations=Durations(seconds=(10, 10), video_seconds=60), pending_share=0.1, odds=Odds(error=0), seed=1
+        )
         context = Context(
             store=store,
             clock=clock,
@@ -89,8 +92,8 @@ async def _generate() -> dict[str, bytes]:
             is_ready=lambda: True,
             tail=tail,
             waiters=Waiters(tail),
-            polls=Polls(store, clock, ids, media_url=MEDIA_URL),
-            media_url=MEDIA_URL,
+            polls=Polls(store, clock, ids, links=LINKS),
+            links=LINKS,
             shelf=Shelf(Path(folder)),
             simulator=_simulator(store, ids),
         )
@@ -110,7 +113,7 @@ def _simulator(store: Store, ids: Ids) -> Simulator:
     async def nothing() -> None:
         """No chores: there are no loops."""
 
-    control = Control(store, clock, ids, media_url=MEDIA_URL, restart=nothing)
+    control = Control(store, clock, ids, links=LINKS, restart=nothing)
     timeline = Timeline(store, clock, chores=nothing, upkeep=nothing, due=lambda: None)
     return Simulator(clock, timeline, control, Faults(seed=1))
 
@@ -153,7 +156,7 @@ async def _run(context: Context, clock: ManualClock) -> None:
     for seconds in (1, 9):
         clock.advance(seconds)
         for job in await context.store.due_jobs(clock.now(), 100):
-            change = lifecycle.advance(job, event_id=context.ids("evt"), now=clock.now(), media_url=MEDIA_URL)
+            change = lifecycle.advance(job, event_id=context.ids("evt"), now=clock.now(), links=LINKS)
             await context.store.record([change])
 
 

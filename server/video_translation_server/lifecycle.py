@@ -10,8 +10,10 @@ import msgspec
 
 from video_translation_server.errors import ConflictError
 from video_translation_server.ids import Ids
+from video_translation_server.links import Links
 from video_translation_server.model import Change, Job, JobStatus, Plan
 from video_translation_server.wire.events import PROGRESS, transition_event
+from video_translation_server.wire.files import NO_FILES
 
 TRANSITIONS = {
     JobStatus.PENDING: frozenset({JobStatus.RUNNING, JobStatus.FAILED}),
@@ -36,8 +38,9 @@ def create(
     plan: Plan,
     event_id: str,
     now: float,
+    in_preflight: bool = False,
 ) -> Change:
-    """A new job in `pending`, sequence 1, with the event that tells of it.
+    """A new job in `pending`, sequence 1, with the event that tells of it; its plan begins after its preflight.
 
     Raises:
         InvalidError: Its events, the last one included, would be larger than the wire allows.
@@ -53,7 +56,8 @@ def create(
         plan=plan,
         created_at=now,
         updated_at=now,
-        **_waiting(plan, now),
+        in_preflight=in_preflight,
+        **({"due_at": None} if in_preflight else _waiting(plan, now)),
     )
     # A failure's message is in the body twice.
     room = ROOM_TO_END + 2 * len(msgspec.json.encode(plan.failure_message))
@@ -68,7 +72,7 @@ def move(job: Job, to: JobStatus, *, event_id: str, now: float, **fields: Any) -
         to: Its next status.
         event_id: The id for the event.
         now: Unix seconds.
-        fields: Other fields of `Job` that change with the move.
+        fields: Other fields of `Job` that change with the move; `links` and `event_type` as for any change.
 
     Raises:
         ConflictError: The state machine has no such transition.
@@ -79,18 +83,30 @@ def move(job: Job, to: JobStatus, *, event_id: str, now: float, **fields: Any) -
 
 
 def _moved(job: Job, to: JobStatus, *, event_id: str, now: float, **fields: Any) -> Change:
-    # Whoever moves has left the line, unless it is put into it again.
-    fields = {"rank": None} | fields
-    moved = msgspec.structs.replace(
-        job, status=to, sequence=job.sequence + 1, version=job.version + 1, updated_at=now, **fields
-    )
-    return Change(job=moved, event=transition_event(moved, event_id=event_id, now=now))
+    # Whoever moves has left the line, unless it is put into it again, and waits for no look at its video.
+    fields = {"rank": None, "in_preflight": False} | fields
+    return _changed(job, event_id=event_id, now=now, status=to, sequence=job.sequence + 1, **fields)
 
 
 def _updated(job: Job, *, event_id: str, now: float, **fields: Any) -> Change:
     """The job in the same status with other fields; told of only to those who ask for progress by name."""
-    updated = msgspec.structs.replace(job, version=job.version + 1, updated_at=now, **fields)
-    return Change(job=updated, event=transition_event(updated, event_id=event_id, now=now, event_type=PROGRESS))
+    return _changed(job, event_id=event_id, now=now, event_type=PROGRESS, **fields)
+
+
+def _changed(
+    job: Job,
+    *,
+    event_id: str,
+    now: float,
+    links: Links | None = None,
+    event_type: str | None = None,
+    **fields: Any,
+) -> Change:
+    """The job with other fields; `links` make the URLs of the files that it may have now."""
+    changed = msgspec.structs.replace(job, version=job.version + 1, updated_at=now, **fields)
+    files = NO_FILES if links is None else links.of(changed, now=now)
+    event = transition_event(changed, event_id=event_id, now=now, event_type=event_type, files=files)
+    return Change(job=changed, event=event)
 
 
 def _waiting(plan: Plan, now: float) -> dict[str, Any]:
@@ -105,14 +121,14 @@ def _due(plan: Plan, at: float) -> float | None:
     return None if plan.is_manual else at
 
 
-def advance(job: Job, *, event_id: str, now: float, media_url: str) -> Change:
+def advance(job: Job, *, event_id: str, now: float, links: Links) -> Change:
     """The next move of the job's own plan: to `running`, its progress, back to `pending`, its end, then its URL.
 
     Args:
         job: A job whose plan has a next move.
         event_id: The id for the event.
         now: Unix seconds.
-        media_url: Base of the URL that a completed job's video gets.
+        links: Makes the URLs of a completed job's files.
 
     Raises:
         ConflictError: The job has ended, and nothing is planned for it.
@@ -120,8 +136,8 @@ def advance(job: Job, *, event_id: str, now: float, media_url: str) -> Change:
     if job.status is JobStatus.PENDING:
         started = msgspec.structs.replace(job, runs=job.runs + 1)
         return move(started, JobStatus.RUNNING, event_id=event_id, now=now, due_at=_next_step(started, now))
-    if job.status is JobStatus.COMPLETED and job.plan.url_delay and job.video_url is None:
-        return _updated(job, event_id=event_id, now=now, due_at=None, video_url=_video_url(job, media_url))
+    if job.status is JobStatus.COMPLETED and job.plan.url_delay and job.files_at is None:
+        return _updated(job, event_id=event_id, now=now, links=links, due_at=None, files_at=now)
     if job.status is JobStatus.RUNNING and not job.is_stuck and job.step + 1 < job.plan.steps:
         stepped = msgspec.structs.replace(job, progress=round(100 * (job.step + 1) / job.plan.steps))
         return _updated(stepped, event_id=event_id, now=now, due_at=_next_step(stepped, now))
@@ -129,7 +145,7 @@ def advance(job: Job, *, event_id: str, now: float, media_url: str) -> Change:
         return move(job, JobStatus.PENDING, event_id=event_id, now=now, progress=0, **_waiting(job.plan, now))
     if job.plan.failure_message is not None:
         return fail(job, job.plan.failure_message, event_id=event_id, now=now)
-    return _completed(job, event_id=event_id, now=now, media_url=media_url)
+    return _completed(job, event_id=event_id, now=now, links=links)
 
 
 def _next_step(job: Job, now: float) -> float | None:
@@ -145,32 +161,59 @@ def as_of(job: Job, now: float) -> Job:
     return msgspec.structs.replace(job, progress=min(int(job.progress + share * 100 / job.plan.steps), 99))
 
 
-def _completed(job: Job, *, event_id: str, now: float, media_url: str) -> Change:
+def _completed(job: Job, *, event_id: str, now: float, links: Links) -> Change:
     delay = job.plan.url_delay
-    url, due_at = (None, now + delay) if delay else (_video_url(job, media_url), None)
-    return move(job, JobStatus.COMPLETED, event_id=event_id, now=now, due_at=due_at, progress=100, video_url=url)
+    files_at, due_at = (None, now + delay) if delay else (now, None)
+    return move(
+        job,
+        JobStatus.COMPLETED,
+        event_id=event_id,
+        now=now,
+        links=links,
+        due_at=due_at,
+        progress=100,
+        files_at=files_at,
+    )
 
 
-def _video_url(job: Job, media_url: str) -> str:
-    return f"{media_url.rstrip('/')}/{job.id}.mp4"
+def admit(job: Job, plan: Plan, *, event_id: str, now: float) -> Change:
+    """The job after its preflight, at the beginning of its plan: of the one that what was found has made of it."""
+    return _updated(job, event_id=event_id, now=now, plan=plan, in_preflight=False, **_waiting(plan, now))
 
 
-def unfold(change: Change, *, ids: Ids, now: float, media_url: str) -> list[Change]:
+def refuse(job: Job, message: str, *, event_type: str, event_id: str, now: float) -> Change:
+    """The job as failed in its preflight, told of by that event rather than by `video_translate.fail`.
+
+    Raises:
+        ConflictError: The job has ended.
+    """
+    return move(
+        job,
+        JobStatus.FAILED,
+        event_id=event_id,
+        now=now,
+        event_type=event_type,
+        due_at=None,
+        failure_message=message,
+    )
+
+
+def unfold(change: Change, *, ids: Ids, now: float, links: Links) -> list[Change]:
     """A change and every planned move that is due at the same instant, in order; for one transaction.
 
     Args:
         change: What has just become of a job.
         ids: Makes the events' ids.
         now: Unix seconds.
-        media_url: Base of the URL that a completed job's video gets.
+        links: Makes the URLs of a completed job's files.
     """
     changes = [change]
     while (due_at := changes[-1].job.due_at) is not None and due_at <= now:
-        changes.append(advance(changes[-1].job, event_id=ids("evt"), now=now, media_url=media_url))
+        changes.append(advance(changes[-1].job, event_id=ids("evt"), now=now, links=links))
     return changes
 
 
-def complete(job: Job, *, ids: Ids, now: float, media_url: str) -> list[Change]:
+def complete(job: Job, *, ids: Ids, now: float, links: Links) -> list[Change]:
     """The moves that complete a job now, whatever its plan says; a pending one runs first. For one transaction.
 
     Raises:
@@ -180,7 +223,7 @@ def complete(job: Job, *, ids: Ids, now: float, media_url: str) -> list[Change]:
     if job.status is JobStatus.PENDING:
         changes.append(move(job, JobStatus.RUNNING, event_id=ids("evt"), now=now, runs=job.runs + 1))
         job = changes[-1].job
-    return [*changes, _completed(job, event_id=ids("evt"), now=now, media_url=media_url)]
+    return [*changes, _completed(job, event_id=ids("evt"), now=now, links=links)]
 
 
 def fail(job: Job, message: str, *, event_id: str, now: float) -> Change:
@@ -211,7 +254,7 @@ def reset(job: Job, *, event_id: str, now: float) -> Change:
         event_id=event_id,
         now=now,
         progress=0,
-        video_url=None,
+        files_at=None,
         failure_message=None,
         cancelled_at=None,
         runs=0,

@@ -89,8 +89,8 @@ async def serve(settings: Settings, listening: socket.socket, *, probe: Probe = 
 
     The first line on stdout is `Listening on <url>`, once requests are answered.
     """
-    async with running(settings, probe=probe) as application:
-        url = url_of(listening, settings.host)
+    url = url_of(listening, settings.host)
+    async with running(settings, url=url, probe=probe) as application:
         server = Listening(config_for(application, settings), lambda: _announce(url), application.stopping)
         _stop_on_signals(server)
         await server.serve(sockets=[listening])

@@ -6,6 +6,7 @@
 import ipaddress
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -37,6 +38,15 @@ def _networks(values: tuple[str, ...]) -> tuple[str, ...]:
     return values
 
 
+def _base_url(value: str) -> str:
+    """Refused unless paths can be put behind it."""
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError("must be an http:// or https:// URL with a host and without a query, as https://media.example")
+    return value.rstrip("/")
+
+
+BaseUrl = Annotated[str, Field(max_length=255), AfterValidator(_base_url)]
 Words = Annotated[tuple[str, ...], BeforeValidator(_split)]
 Networks = Annotated[Words, AfterValidator(_networks)]
 Seconds = Annotated[float, Field(gt=0, le=10 * 365 * 86400, allow_inf_nan=False)]
@@ -76,7 +86,7 @@ class Settings(BaseModel):
         "uniform", description="How the range is used: its middle, evenly, or lognormal with 90 % inside of it."
     )
     seconds_per_video_minute: DelaySeconds = Field(0, description="Seconds more for each minute of the video.")
-    video_length: DelaySeconds = Field(0, description="Seconds that a video lasts of which nothing else is known.")
+    video_length: DelaySeconds = Field(60, description="Seconds that a video lasts of which nothing else is known.")
     precision_factor: float = Field(1, gt=0, le=1000, description="How many times as long the mode precision takes.")
     language_factor: float = Field(
         0, ge=0, le=1000, description="By which share each further language of a request makes its jobs longer."
@@ -116,9 +126,11 @@ class Settings(BaseModel):
     scenario: Path | None = Field(None, description="TOML file that says which job meets what fate.")
     seed: int | None = Field(None, description="Seed of the simulation's randomness; none: different every time.")
     start_job: bool = Field(True, description="Start one job by itself when the store is empty.")
-    media_url: str = Field(
-        "https://media.invalid/video-translations", description="Base of the URLs of completed videos."
+
+    public_url: BaseUrl | None = Field(
+        None, description="URL at which callers reach this server, for the URLs of files. None: what it listens on."
     )
+    file_url_ttl: Seconds = Field(7 * 86400, description="Seconds that the URL of a file is good for.")
 
     simulator: bool = Field(
         True, description="Doors under /_sim that set the clock and move jobs, open as /v3/admin is. false: none."

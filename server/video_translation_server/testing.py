@@ -220,7 +220,7 @@ class TranslationServer:
     async def _serve(self) -> None:
         with contextlib.closing(bind(self._settings)) as listening, _lines_to_logging():
             self.url = url_of(listening, "127.0.0.1" if self._settings.host == "localhost" else self._settings.host)
-            async with running(self._settings) as application:
+            async with running(self._settings, url=self.url) as application:
                 if application.simulator is not None:
                     await application.simulator.timeline.run(0)
                 config = config_for(application, self._settings)

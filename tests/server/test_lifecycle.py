@@ -5,8 +5,10 @@ import itertools
 import msgspec
 import pytest
 
+from tests.server.store.builders import LINKS
 from video_translation_server import lifecycle
 from video_translation_server.errors import ConflictError, InvalidError
+from video_translation_server.links import Links
 from video_translation_server.model import Change, Job, JobStatus, Plan
 
 NOW = 1_800_000_000.0
@@ -37,7 +39,7 @@ def in_status(status: JobStatus) -> Job:
 
 
 def advance(job: Job, number: int) -> Change:
-    return lifecycle.advance(job, event_id=f"evt_{number}", now=NOW + number, media_url="http://localhost/media/")
+    return lifecycle.advance(job, event_id=f"evt_{number}", now=NOW + number, links=LINKS)
 
 
 def body(change: Change) -> dict[str, object]:
@@ -51,7 +53,7 @@ def test_a_new_job_waits_for_its_turn() -> None:
     assert (job.status, job.sequence, job.version, job.progress) == (JobStatus.PENDING, 1, 1, 0)
     assert (job.created_at, job.updated_at, job.due_at) == (NOW, NOW, NOW + 2)
     assert (job.id, job.workspace_id, job.output_language) == ("job_1", "ws_1", "Spanish")
-    assert (job.video_url, job.failure_message, job.cancelled_at) == (None, None, None)
+    assert (job.files_at, job.failure_message, job.cancelled_at) == (None, None, None)
 
 
 @pytest.mark.parametrize(("here", "there"), list(itertools.product(JobStatus, JobStatus)))
@@ -91,7 +93,8 @@ def test_a_plan_leads_to_completed() -> None:
     third = advance(second.job, 3)
     assert [change.job.status for change in (first, second, third)] == ["pending", "running", "completed"]
     assert [change.job.due_at for change in (first, second, third)] == [NOW + 2, NOW + 2 + 3, None]
-    assert (third.job.video_url, third.job.progress) == ("http://localhost/media/job_1.mp4", 100)
+    assert (third.job.files_at, third.job.progress) == (NOW + 3, 100)
+    assert body(third)["url"] == body(third)["video_url"] == LINKS.of(third.job, now=NOW + 3).video_url
     assert third.job.failure_message is None
 
 
@@ -100,7 +103,7 @@ def test_a_plan_with_a_reason_leads_to_failed() -> None:
     third = advance(second.job, 3)
     assert second.job.status is JobStatus.RUNNING
     assert (third.job.status, third.job.failure_message, third.job.due_at) == (JobStatus.FAILED, "no sound", None)
-    assert third.job.video_url is None
+    assert third.job.files_at is None
 
 
 @pytest.mark.parametrize("failure_message", [None, "no sound"])
@@ -165,11 +168,11 @@ def test_a_move_may_set_other_fields() -> None:
 
 def test_a_pending_job_is_completed_by_running_first() -> None:
     ids = iter(["evt_2", "evt_3"])
-    changes = lifecycle.complete(new("no sound").job, ids=lambda _: next(ids), now=NOW, media_url="http://h")
+    changes = lifecycle.complete(new("no sound").job, ids=lambda _: next(ids), now=NOW, links=LINKS)
     assert [(change.job.status, change.job.sequence) for change in changes] == [("running", 2), ("completed", 3)]
-    assert (changes[-1].job.video_url, changes[-1].job.due_at) == ("http://h/job_1.mp4", None)
+    assert (changes[-1].job.files_at, changes[-1].job.due_at) == (NOW, None)
     with pytest.raises(ConflictError):
-        lifecycle.complete(changes[-1].job, ids=str, now=NOW, media_url="http://h")
+        lifecycle.complete(changes[-1].job, ids=str, now=NOW, links=LINKS)
 
 
 @pytest.mark.parametrize("status", [JobStatus.PENDING, JobStatus.RUNNING])
@@ -187,7 +190,7 @@ def test_a_job_is_reset_from_everywhere_and_its_sequence_goes_on(status: JobStat
     change = lifecycle.reset(job, event_id="evt_2", now=NOW + 1)
     assert (change.job.status, change.job.sequence, change.job.version) == (JobStatus.PENDING, 8, 10)
     assert (change.job.due_at, change.job.progress) == (NOW + 1 + 2, 0)
-    assert (change.job.video_url, change.job.failure_message, change.job.cancelled_at) == (None, None, None)
+    assert (change.job.files_at, change.job.failure_message, change.job.cancelled_at) == (None, None, None)
     assert change.event.type == "video_translate.pending"
 
 
@@ -197,7 +200,7 @@ def run_to_its_end(plan: Plan) -> list[Change]:
         job_id="job_1", workspace_id="ws_1", output_language="Spanish", request={}, plan=plan, event_id="evt_1", now=NOW
     )]  # fmt: skip
     while (due_at := changes[-1].job.due_at) is not None:
-        changes.append(lifecycle.advance(changes[-1].job, event_id="evt", now=due_at, media_url="http://h"))
+        changes.append(lifecycle.advance(changes[-1].job, event_id="evt", now=due_at, links=LINKS))
     return changes
 
 
@@ -270,7 +273,7 @@ def test_a_job_that_can_be_created_can_also_end() -> None:
 
     def create(size: int, reason: str | None) -> Change:
         return lifecycle.create(
-            job_id="job_1",
+            job_id="j" * 255,
             workspace_id="ws_1",
             output_language="Spanish",
             request={"title": "x" * size},
@@ -279,6 +282,7 @@ def test_a_job_that_can_be_created_can_also_end() -> None:
             now=NOW,
         )
 
+    links = Links(base="https://" + "m" * 247, key=b"", lifetime=86400)
     for reason in (None, 'The video "has" no sound.\n' * 400):
         accepted = 0
         for size in range(30_000, 66_000, 100):
@@ -288,5 +292,5 @@ def test_a_job_that_can_be_created_can_also_end() -> None:
                 continue
             accepted += 1
             while not change.job.status.is_terminal:
-                change = lifecycle.advance(change.job, event_id="evt_2", now=NOW, media_url="http://h/" + "m" * 500)
+                change = lifecycle.advance(change.job, event_id="evt_2", now=NOW, links=links)
         assert accepted > 0

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.server.store.builders import LINKS
 from video_translation_server.errors import InvalidError
 from video_translation_server.model import Job, JobStatus, Plan
 from video_translation_server.wire.events import (
@@ -47,14 +48,16 @@ def job(status: JobStatus = JobStatus.PENDING, **fields: Any) -> Job:
         "due_at": None,
     }
     ends: dict[JobStatus, dict[str, Any]] = {
-        JobStatus.COMPLETED: {"video_url": "http://localhost/media/vt_1.mp4", "progress": 100},
+        JobStatus.COMPLETED: {"files_at": NOW, "progress": 100},
         JobStatus.FAILED: {"failure_message": "no sound"},
     }
     return Job(**(defaults | ends.get(status, {}) | fields))
 
 
 def parsed(made: Job) -> dict[str, Any]:
-    body: dict[str, Any] = json.loads(transition_event(made, event_id="evt_1", now=NOW).body)
+    body: dict[str, Any] = json.loads(
+        transition_event(made, event_id="evt_1", now=NOW, files=LINKS.of(made, now=NOW)).body
+    )
     return body
 
 
@@ -133,7 +136,7 @@ def test_the_values_are_the_jobs() -> None:
     assert (data["title"], data["callback_id"], data["input_language"]) == ("Película: 映画", "order-7", "German")
     assert (data["created_at"], data["updated_at"]) == (1_763_683_190, 1_763_683_200.123)
     assert (data["sequence"], data["progress"]) == (2, 100)
-    assert data["url"] == data["video_url"] == "http://localhost/media/vt_1.mp4"
+    assert data["url"] == data["video_url"] == LINKS.of(job(JobStatus.COMPLETED), now=NOW).video_url
     assert parsed(job(JobStatus.FAILED))["event_data"]["message"] == "no sound"
 
 
@@ -253,7 +256,8 @@ def test_a_notice_has_the_shape_of_an_event_but_no_job(event_type: str) -> None:
 
 
 def test_the_sets_of_types_fit_each_other() -> None:
-    assert {"video_translate.success", "video_translate.fail"} == FINAL_TYPES
+    refused = {"video_translate.preflight.download_failed", "video_translate.preflight.validation_failed"}
+    assert {"video_translate.success", "video_translate.fail"} | refused == FINAL_TYPES
     assert set(OUR_TYPES) >= NOTICES | BY_NAME_ONLY
     assert not NOTICES & BY_NAME_ONLY, "whoever asks for nothing by name is told what becomes of deliveries"
 

@@ -27,7 +27,7 @@ async def cancel(video_translation_id: str, workspace: Workspace, context: Surro
     """Give up a pending or running job: it fails, with `cancelled_at`. 409 `conflict` for one that has ended."""
 
     async def work(keeping: Keeping) -> Response:
-        return _shown(await cancelled(workspace, video_translation_id, context, keeping))
+        return _shown(await cancelled(workspace, video_translation_id, context, keeping), context)
 
     return await once.run(work)
 
@@ -42,14 +42,14 @@ async def cancelled(workspace: str, job_id: str, context: Context, keeping: Keep
     while True:
         job = await context.store.job(workspace, job_id)
         change = lifecycle.cancel(job, event_id=context.ids("evt"), now=context.clock.now())
-        keep = keeping(partial(_if_it_took_place, _shown(change.job)))
+        keep = keeping(partial(_if_it_took_place, _shown(change.job, context)))
         if await record(context.store, [change], keep=keep) == [True]:
             return change.job
         # The job has moved in between: what it is now decides. It ends, since a job has few moves.
 
 
-def _shown(job: Job) -> Response:
-    return answer(listed(job, job.updated_at))
+def _shown(job: Job, context: Context) -> Response:
+    return answer(listed(job, context, job.updated_at))
 
 
 def _if_it_took_place(done: Response, recorded: list[bool]) -> Response | None:

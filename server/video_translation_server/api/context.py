@@ -13,6 +13,7 @@ from video_translation_server.api.waiters import Waiters
 from video_translation_server.clock import Clock, VirtualClock
 from video_translation_server.faults import Faults
 from video_translation_server.ids import Ids, random_key
+from video_translation_server.links import Links
 from video_translation_server.model import Job, Plan, Subject, Workers
 from video_translation_server.shelf import Shelf
 from video_translation_server.store import UNLIMITED, Store
@@ -105,7 +106,7 @@ class Context:
         tail: Follows the log for the event streams and the waiters; it must be run.
         waiters: Who waits for a job to move.
         polls: Counts the polls of jobs that are moved by them.
-        media_url: Base of the URLs of completed videos.
+        links: Makes and checks the URLs of files.
         workers: How many jobs run at once.
         stopping: Set when the server stops: what goes on for long shall end.
         stream_heartbeat: Seconds without an event after which a stream gets a comment.
@@ -123,7 +124,7 @@ class Context:
     tail: Tail
     waiters: Waiters
     polls: Polls
-    media_url: str
+    links: Links
     shelf: Shelf
     workers: Workers = UNLIMITED
     stopping: asyncio.Event = field(default_factory=asyncio.Event)

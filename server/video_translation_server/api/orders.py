@@ -100,10 +100,8 @@ class Order:
 
     def unfolded(self, changes: Iterable[Change]) -> list[Change]:
         """The changes with every planned move that is due at once."""
-        ids, media_url = self.context.ids, self.context.media_url
-        return [
-            move for change in changes for move in lifecycle.unfold(change, ids=ids, now=self.now, media_url=media_url)
-        ]
+        ids, links = self.context.ids, self.context.links
+        return [move for change in changes for move in lifecycle.unfold(change, ids=ids, now=self.now, links=links)]
 
     async def record(
         self, moves: Sequence[Change], *, batch: Batch | None = None, keep: Keep[list[bool]] | None = None

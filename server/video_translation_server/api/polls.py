@@ -6,6 +6,7 @@ The counts live as long as the process; the moves that they lead to are kept lik
 from video_translation_server import lifecycle
 from video_translation_server.clock import Clock
 from video_translation_server.ids import Ids
+from video_translation_server.links import Links
 from video_translation_server.model import Job
 from video_translation_server.store import Store
 from video_translation_server.transitions import record
@@ -14,26 +15,26 @@ from video_translation_server.transitions import record
 class Polls:
     """How often each job that polls move was asked for since its last move."""
 
-    def __init__(self, store: Store, clock: Clock, ids: Ids, *, media_url: str) -> None:
-        """`media_url` is the base of the URL that a completed job's video gets."""
+    def __init__(self, store: Store, clock: Clock, ids: Ids, *, links: Links) -> None:
+        """`links` makes the URLs of a completed job's files."""
         self._store = store
         self._clock = clock
         self._ids = ids
-        self._media_url = media_url
+        self._links = links
         self._counts: dict[tuple[str, int], int] = {}
 
     async def seen(self, job: Job) -> Job:
         """Count one poll of the job; the answer is the job as it is then, moved on by the last poll that it takes."""
         if not self._is_enough(job):
             return job
-        change = lifecycle.advance(job, event_id=self._ids("evt"), now=self._clock.now(), media_url=self._media_url)
+        change = lifecycle.advance(job, event_id=self._ids("evt"), now=self._clock.now(), links=self._links)
         if await record(self._store, [change]) == [True]:
             return change.job
         return await self._store.job(job.workspace_id, job.id)
 
     def _is_enough(self, job: Job) -> bool:
         wanted = job.plan.polls
-        if wanted is None or job.status.is_terminal:
+        if wanted is None or job.status.is_terminal or job.in_preflight:
             return False
         step = (job.id, job.version)
         count = self._counts.pop(step, 0) + 1

@@ -12,10 +12,10 @@ from video_translation_server.model import DEFAULT_PRIORITY, Job, JobStatus
 from video_translation_server.wire.events import job_resource
 
 
-def listed(job: Job, now: float) -> dict[str, Any]:
+def listed(job: Job, context: Context, now: float) -> dict[str, Any]:
     """The job in a list: nothing is looked up for it, so that a job in line has no place."""
     starts_at = job.due_at if job.status is JobStatus.PENDING else None
-    return job_resource(lifecycle.as_of(job, now)) | {
+    return job_resource(lifecycle.as_of(job, now), context.links.of(job, now=now)) | {
         "priority": job.request.get("priority", DEFAULT_PRIORITY),
         "queue_position": None,
         "estimated_start_at": None if starts_at is None else round(starts_at, 3),
@@ -25,7 +25,7 @@ def listed(job: Job, now: float) -> dict[str, Any]:
 async def shown(job: Job, context: Context) -> dict[str, Any]:
     """The job in an answer of its own."""
     now = context.clock.now()
-    resource = listed(job, now)
+    resource = listed(job, context, now)
     place = None if job.rank is None else await context.store.place(job)
     if place is None:
         return resource

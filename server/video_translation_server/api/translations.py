@@ -59,7 +59,7 @@ async def list_(
     """The workspace's jobs, newest first."""
     jobs, place = await context.store.jobs(workspace, limit=limit, token=decode_token("jobs", token), wanted=wanted)
     now = context.clock.now()
-    return page([listed(job, now) for job in jobs], encode_token("jobs", place))
+    return page([listed(job, context, now) for job in jobs], encode_token("jobs", place))
 
 
 @router.get("/languages", response_model=Answer[Languages])

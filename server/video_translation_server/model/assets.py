@@ -10,8 +10,9 @@ class Asset(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of an uploaded file.
 
     Attributes:
-        media_type: What its first bytes say that it is.
+        media_type: What it is by its first bytes and by a look inside.
         size: Bytes.
+        seconds: How long it plays; None where that is not known.
     """
 
     id: str
@@ -19,3 +20,4 @@ class Asset(msgspec.Struct, frozen=True, kw_only=True):
     media_type: str
     size: int
     created_at: float
+    seconds: float | None = None

@@ -77,6 +77,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         lane: Where it stands in line before each run; None: nobody stands before it.
         head_start: So many seconds it stands before those who came into line at the same time.
         stalled_runs: The runs (1, 2, ...) that stop half-way and are given up after `stall_timeout` seconds.
+        video_seconds: How long the video is, or is taken to be.
+        per_video_second: By how much the job takes longer for each second more.
     """
 
     pending_seconds: float
@@ -91,6 +93,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     retries: int = 0
     stalled_runs: tuple[int, ...] = ()
     stall_timeout: float = 0
+    video_seconds: float | None = None
+    per_video_second: float = 0
 
     def run_seconds(self, run: int, *, step: int = 0) -> float:
         """How long a run lasts, from the `step`-th step of its progress on."""
@@ -112,6 +116,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         batch_id: The batch that it was asked for in, where it was.
         item_index: Its place in the batch, from 0.
         rank: Its place in its lane: the lowest is next; None while it does not stand in line.
+        files_at: Since when there are files to fetch; None as long as there are none.
+        in_preflight: Its video is still to be fetched and looked at; until then nothing is planned for it.
     """
 
     id: str
@@ -126,13 +132,14 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     updated_at: float
     due_at: float | None
     progress: int = 0
-    video_url: str | None = None
+    files_at: float | None = None
     failure_message: str | None = None
     cancelled_at: float | None = None
     runs: int = 0
     batch_id: str | None = None
     item_index: int | None = None
     rank: float | None = None
+    in_preflight: bool = False
 
     @property
     def step(self) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from video_translation_server import lifecycle
 from video_translation_server.clock import Clock
 from video_translation_server.ids import Ids
+from video_translation_server.links import Links
 from video_translation_server.model import Change, Job
 from video_translation_server.store import Store
 from video_translation_server.transitions import record
@@ -21,12 +22,12 @@ Restart = Callable[[], Awaitable[None]]
 class Control:
     """Moves jobs of any workspace at once, whatever their plans say."""
 
-    def __init__(self, store: Store, clock: Clock, ids: Ids, *, media_url: str, restart: Restart) -> None:
-        """`media_url` is the base of completed jobs' URLs; `restart` takes back what was ordered, for `erase`."""
+    def __init__(self, store: Store, clock: Clock, ids: Ids, *, links: Links, restart: Restart) -> None:
+        """`links` makes the URLs of completed jobs' files; `restart` takes back what was ordered, for `erase`."""
         self._store = store
         self._clock = clock
         self._ids = ids
-        self._media_url = media_url
+        self._links = links
         self._restart = restart
 
     async def complete(self, job_id: str) -> Job:
@@ -37,7 +38,7 @@ class Control:
             ConflictError: It has ended already.
         """
         return await self._move(
-            job_id, lambda job, now: lifecycle.complete(job, ids=self._ids, now=now, media_url=self._media_url)
+            job_id, lambda job, now: lifecycle.complete(job, ids=self._ids, now=now, links=self._links)
         )
 
     async def fail(self, job_id: str, message: str) -> Job:
@@ -75,4 +76,4 @@ class Control:
             # The job has moved in between: what it is now decides. It ends, since a job has few moves.
 
     def _as_planned(self, job: Job, now: float) -> list[Change]:
-        return [lifecycle.advance(job, event_id=self._ids("evt"), now=now, media_url=self._media_url)]
+        return [lifecycle.advance(job, event_id=self._ids("evt"), now=now, links=self._links)]

@@ -38,10 +38,20 @@ class Durations:
 
     def draw(self, chance: float, subject: Subject) -> float:
         """The seconds of one job, for a number between 0 and 1."""
-        video = self.video_seconds if subject.video_seconds is None else subject.video_seconds
-        seconds = self._base(chance) + self.per_video_minute * video / 60
-        factor = self.precision_factor if subject.is_precise else 1.0
-        return seconds * factor * (1 + self.per_language * (subject.languages - 1))
+        return self._base(chance) * self._factor(subject) + self.per_video_second(subject) * self.video(subject)
+
+    def video(self, subject: Subject) -> float:
+        """How long the video is, or is taken to be, seconds."""
+        return self.video_seconds if subject.video_seconds is None else subject.video_seconds
+
+    def per_video_second(self, subject: Subject) -> float:
+        """By how much the job takes longer for each second of the video."""
+        return self.per_video_minute / 60 * self._factor(subject)
+
+    def _factor(self, subject: Subject) -> float:
+        return (self.precision_factor if subject.is_precise else 1.0) * (
+            1 + self.per_language * (subject.languages - 1)
+        )
 
     def _base(self, chance: float) -> float:
         low, high = self.seconds

@@ -6,6 +6,7 @@ Jobs move by due times in the store, so a restart resumes them where they stoppe
 from video_translation_server import lifecycle
 from video_translation_server.clock import Clock
 from video_translation_server.ids import Ids
+from video_translation_server.links import Links
 from video_translation_server.model import Workers
 from video_translation_server.store import UNLIMITED, Store
 from video_translation_server.transitions import record
@@ -22,7 +23,7 @@ class Mover:
         clock: Clock,
         ids: Ids,
         *,
-        media_url: str,
+        links: Links,
         poll_interval: float,
         workers: Workers = UNLIMITED,
     ) -> None:
@@ -30,7 +31,7 @@ class Mover:
         self._store = store
         self._clock = clock
         self._ids = ids
-        self._media_url = media_url
+        self._links = links
         self._poll_interval = poll_interval
         self._workers = workers
 
@@ -51,8 +52,6 @@ class Mover:
         jobs = await self._store.due_jobs(now, BATCH, workers=self._workers)
         if not jobs:
             return 0
-        changes = [
-            lifecycle.advance(job, event_id=self._ids("evt"), now=now, media_url=self._media_url) for job in jobs
-        ]
+        changes = [lifecycle.advance(job, event_id=self._ids("evt"), now=now, links=self._links) for job in jobs]
         await record(self._store, changes)
         return len(jobs)

@@ -6,6 +6,8 @@ The plan is stored with the job, so a restart changes nothing.
 import random
 from dataclasses import dataclass
 
+from msgspec.structs import replace
+
 from video_translation_server.model import FAST, MAIN, Plan, Subject
 from video_translation_server.simulation.durations import Durations
 from video_translation_server.simulation.scenario import Scenario
@@ -104,23 +106,39 @@ class Planner:
         seconds = drawn if script.duration_seconds is None else script.duration_seconds
         if script.progression == "immediate":
             seconds = 0
-        line = self._line if script.progression in (None, "time") else None
-        pending = seconds * self._pending_share if line is None else 0
         by_time = script.progression in (None, "time")
-        return Plan(
-            pending_seconds=pending,
-            running_seconds=seconds - pending,
+        line = self._line if by_time else None
+        is_drawn = script.duration_seconds is None and script.progression != "immediate"
+        plan = Plan(
+            pending_seconds=0,
+            running_seconds=seconds,
             failure_message=_failure(script, course),
             is_manual=script.progression == "manual",
             polls=script.polls if script.progression == "manual" else None,
             url_delay=script.url_delay_seconds or 0,
-            lane=None if line is None else line.lane(seconds),
+            lane=None if line is None else MAIN,
             head_start=0 if line is None else subject.priority * line.ageing,
             steps=(script.progress_steps or 1) if by_time else 1,
             retries=course.retries,
             stalled_runs=course.stalled if by_time else (),
             stall_timeout=self._odds.stall_timeout if course.stalled and by_time else 0,
+            video_seconds=self._durations.video(subject),
+            per_video_second=self._durations.per_video_second(subject) if is_drawn else 0,
         )
+        return self._timed(plan, seconds)
+
+    def fit(self, plan: Plan, video_seconds: float) -> Plan:
+        """The same fate for a video that is found to be of this length, in seconds."""
+        known = plan.video_seconds or 0
+        seconds = plan.pending_seconds + plan.running_seconds + plan.per_video_second * (video_seconds - known)
+        return self._timed(replace(plan, video_seconds=video_seconds), max(seconds, 0))
+
+    def _timed(self, plan: Plan, seconds: float) -> Plan:
+        """The plan with so much time from creation to end, and in the lane of jobs that take so long."""
+        in_line = plan.lane is not None and self._line is not None
+        pending = 0 if in_line else seconds * self._pending_share
+        lane = self._line.lane(seconds) if in_line and self._line is not None else None
+        return replace(plan, pending_seconds=pending, running_seconds=seconds - pending, lane=lane)
 
     def _draw_course(self) -> _Course:
         """What chance says; as many numbers are drawn for each job."""

@@ -10,6 +10,7 @@ import msgspec
 
 from video_translation_server.errors import InvalidError
 from video_translation_server.model import Event, Job, JobStatus
+from video_translation_server.wire.files import NO_FILES, FileUrls
 
 MAX_BODY = 64 * 1024
 """Largest event body in bytes (docs/delivery.md)."""
@@ -21,7 +22,13 @@ TRANSITION_TYPES = {
     JobStatus.FAILED: "video_translate.fail",
 }
 
-FINAL_TYPES = frozenset({TRANSITION_TYPES[JobStatus.COMPLETED], TRANSITION_TYPES[JobStatus.FAILED]})
+DOWNLOAD_FAILED = "video_translate.preflight.download_failed"
+VALIDATION_FAILED = "video_translate.preflight.validation_failed"
+"""Why a job failed before it began: its video could not be fetched, or is none."""
+
+FINAL_TYPES = frozenset(
+    {TRANSITION_TYPES[JobStatus.COMPLETED], TRANSITION_TYPES[JobStatus.FAILED], DOWNLOAD_FAILED, VALIDATION_FAILED}
+)
 """Types after which nothing more is to come of a job."""
 
 BULK_STATUS = {
@@ -58,8 +65,8 @@ OUR_TYPES = {
 REAL_TYPES = {
     "video_translate.success": "A translation is complete; its files can be fetched.",
     "video_translate.fail": "A translation has failed or was cancelled.",
-    "video_translate.preflight.validation_failed": "A video was refused before its translation began.",
-    "video_translate.preflight.download_failed": "A video could not be fetched.",
+    VALIDATION_FAILED: "A video was refused before its translation began; told instead of `video_translate.fail`.",
+    DOWNLOAD_FAILED: "A video could not be fetched; told instead of `video_translate.fail`.",
     "batch.finished": "Every translation of a batch has ended.",
 } | dict.fromkeys(
     (
@@ -106,7 +113,7 @@ def maybe_iso_time(seconds: float | None) -> str | None:
     return None if seconds is None else iso_time(seconds)
 
 
-def job_resource(job: Job) -> dict[str, Any]:
+def job_resource(job: Job, files: FileUrls = NO_FILES) -> dict[str, Any]:
     """The job as the API shows it: the real service's fields first, then ours (contract/README.md)."""
     request = job.request
     return {
@@ -116,11 +123,11 @@ def job_resource(job: Job) -> dict[str, Any]:
         "input_language": request.get("input_language"),
         "output_language": job.output_language,
         "translate_audio_only": request.get("translate_audio_only", False),
-        "duration": None,
-        "video_url": job.video_url,
-        "audio_url": None,
-        "srt_caption_url": None,
-        "vtt_caption_url": None,
+        "duration": _rounded(job.plan.video_seconds),
+        "video_url": files.video_url,
+        "audio_url": files.audio_url,
+        "srt_caption_url": files.srt_caption_url,
+        "vtt_caption_url": files.vtt_caption_url,
         "failure_message": job.failure_message,
         "callback_id": request.get("callback_id"),
         "created_at": int(job.created_at),
@@ -175,7 +182,15 @@ def status_answer(job: Job, resource: dict[str, Any]) -> dict[str, Any]:
     return {"result": job.status.result, **resource}
 
 
-def transition_event(job: Job, *, event_id: str, now: float, room: int = 0, event_type: str | None = None) -> Event:
+def transition_event(
+    job: Job,
+    *,
+    event_id: str,
+    now: float,
+    room: int = 0,
+    event_type: str | None = None,
+    files: FileUrls = NO_FILES,
+) -> Event:
     """Freeze the job's present state into the event that tells of it.
 
     Args:
@@ -184,11 +199,12 @@ def transition_event(job: Job, *, event_id: str, now: float, room: int = 0, even
         now: Unix seconds.
         room: Bytes to leave below the limit, for what the job's later events will add.
         event_type: Another type than the status has.
+        files: Where its files can be had from then on.
 
     Raises:
         InvalidError: The body would be larger than 64 KiB.
     """
-    resource = job_resource(job)
+    resource = job_resource(job, files)
     data = {
         "video_translate_id": resource.pop("id"),
         "callback_id": resource.pop("callback_id"),
@@ -199,7 +215,7 @@ def transition_event(job: Job, *, event_id: str, now: float, room: int = 0, even
         "progress": resource.pop("progress"),
     }
     if job.status is JobStatus.COMPLETED:
-        data["url"] = job.video_url
+        data["url"] = files.video_url
     if job.status is JobStatus.FAILED:
         data["message"] = job.failure_message
     event_type = event_type or TRANSITION_TYPES[job.status]

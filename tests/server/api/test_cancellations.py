@@ -7,6 +7,7 @@ import pytest
 
 from tests.server.promises import conforms, refused
 from tests.server.rig import EVENTS, JOBS, Rig
+from tests.server.store.builders import LINKS
 from video_translation_server import lifecycle
 from video_translation_server.model import Job
 from video_translation_server.wire.responses import Answer, EventPage, Translation
@@ -65,7 +66,7 @@ async def test_a_race_with_the_simulation_is_run_again(rig: Rig, monkeypatch: py
     async def read_too_early(workspace_id: str, name: str) -> Job:
         monkeypatch.undo()
         job = await read(workspace_id, name)
-        change = lifecycle.advance(job, event_id="evt_first", now=rig.clock.now(), media_url="http://h")
+        change = lifecycle.advance(job, event_id="evt_first", now=rig.clock.now(), links=LINKS)
         assert await rig.store.record([change]) == [True]
         return job
 

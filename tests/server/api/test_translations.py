@@ -61,7 +61,7 @@ async def test_a_new_job_is_pending_with_every_field_there(rig: Rig, http: httpx
         "input_language": None,
         "output_language": "English",
         "translate_audio_only": False,
-        "duration": None,
+        "duration": 60,
         "video_url": None,
         "audio_url": None,
         "srt_caption_url": None,

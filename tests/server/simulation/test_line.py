@@ -9,6 +9,7 @@ import pytest
 
 from tests.server.rig import Rig, SteppedClock, seeded_ids, serving
 from tests.server.simulation.conftest import MakePlanner
+from tests.server.store.builders import LINKS
 from video_translation_server import lifecycle
 from video_translation_server.forecast import Forecast, forecast
 from video_translation_server.model import DEFAULT_WORKSPACE, Job, Place, Plan, Subject, Workers
@@ -101,7 +102,7 @@ def test_a_forecast_plays_the_line_through() -> None:
     job = lifecycle.create(
         job_id="j", workspace_id="w", output_language="Spanish", request={}, plan=plan, event_id="e", now=100
     ).job
-    running = lifecycle.advance(job, event_id="e", now=98, media_url="http://h").job
+    running = lifecycle.advance(job, event_id="e", now=98, links=LINKS).job
     place = Place(ahead=[3, 10], beyond=0, busy=[running])
     assert forecast(job, place, workers=1, now=100) == Forecast(position=3, starts_at=118, ends_at=125)
     assert forecast(job, place, workers=2, now=100) == Forecast(position=3, starts_at=105, ends_at=112)
@@ -124,7 +125,7 @@ class Shop:
             line=Line(60),
         )
         self.mover = Mover(
-            store, self.clock, self.ids, media_url="http://h", poll_interval=5, workers=self.WORKERS
+            store, self.clock, self.ids, links=LINKS, poll_interval=5, workers=self.WORKERS
         )  # fmt: skip
         self.expected: dict[str, Forecast] = {}
         self.came: dict[str, float] = {}

@@ -21,7 +21,7 @@ def total(plan: Plan) -> float:
 
 def test_a_fixed_time_is_divided_by_the_share(make_planner: MakePlanner) -> None:
     plan = make_planner(seconds=(10, 10), pending_share=0.1, error_rate=0).plan(Script())
-    assert plan == Plan(pending_seconds=1, running_seconds=9, failure_message=None)
+    assert plan == Plan(pending_seconds=1, running_seconds=9, failure_message=None, video_seconds=0)
 
 
 def test_a_range_is_used_whole_and_never_left(make_planner: MakePlanner) -> None:

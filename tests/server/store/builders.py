@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from video_translation_server import lifecycle
+from video_translation_server.links import Links
 from video_translation_server.model import (
     DEFAULT_WORKSPACE,
     Attempt,
@@ -38,6 +39,7 @@ OTHER_WORKSPACE = "ws_other"
 ALL = EventFilter()
 LEASE = 30.0
 PROGRESS = "video_translate.progress"
+LINKS = Links(base="http://localhost", key=b"key of the tests", lifetime=3600)
 
 
 # Jobs
@@ -59,7 +61,7 @@ def created(job_id: str = "job_1", *, workspace: str = WORKSPACE, now: float = N
 def advanced(job: Job, *, now: float = NOW) -> Change:
     """The job's next planned move."""
     event_id = f"evt_{job.id}_{job.version + 1}"
-    return lifecycle.advance(job, event_id=event_id, now=now, media_url="http://localhost/media")
+    return lifecycle.advance(job, event_id=event_id, now=now, links=LINKS)
 
 
 def life(job_id: str = "job_1", *, workspace: str = WORKSPACE, now: float = NOW) -> list[Change]:

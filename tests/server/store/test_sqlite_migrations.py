@@ -66,6 +66,22 @@ async def test_jobs_of_version_7_count_among_those_that_go_on(tmp_path: Path) ->
     await store.close()
 
 
+async def test_jobs_of_version_12_keep_their_files_and_are_in_no_preflight(tmp_path: Path) -> None:
+    with_url = JOB.replace("progress)", "progress, video_url)").replace("NULL, 100)", "NULL, 100, 'https://old')")
+    without = JOB.replace("job_1", "job_2")
+    uploaded = (
+        "INSERT INTO assets (id, workspace_id, media_type, size, created_at) "
+        "VALUES ('asset_1', 'ws_default', 'video/mp4', 7, 1800000000)"
+    )
+    file_of_version(tmp_path / "store.db", 12, f"{with_url}; {without}; {uploaded}")
+    store = await SqliteStore.open(tmp_path / "store.db")
+    first, second = [await store.job(WORKSPACE, job_id) for job_id in ("job_1", "job_2")]
+    assert (first.files_at, second.files_at) == (NOW, None)
+    assert await store.jobs_in_preflight(9) == []
+    assert (await store.asset(WORKSPACE, "asset_1")).seconds is None
+    await store.close()
+
+
 async def test_a_file_of_version_8_takes_assets(tmp_path: Path) -> None:
     file_of_version(tmp_path / "store.db", 8, JOB)
     store = await SqliteStore.open(tmp_path / "store.db")

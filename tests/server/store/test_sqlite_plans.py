@@ -8,7 +8,7 @@ from typing import Any
 import apsw
 import pytest
 
-from tests.server.store.builders import NOW, created, endpoint, settlement
+from tests.server.store.builders import LINKS, NOW, created, endpoint, settlement
 from video_translation_server import lifecycle
 from video_translation_server.ids import random_id
 from video_translation_server.model import Claim, Delivered, Workers
@@ -155,7 +155,7 @@ def test_who_runs_next_costs_the_same_however_many_stand_in_line(tmp_path: Path)
             )
             with steps_of(connection) as steps:
                 [next_job] = line.due(connection, NOW, 256, Workers(main=1))
-                change = lifecycle.advance(next_job, event_id="evt_1", now=NOW, media_url="http://h")
+                change = lifecycle.advance(next_job, event_id="evt_1", now=NOW, links=LINKS)
                 assert jobs.record(connection, [change], lambda prefix: f"{prefix}_x") == [True]
                 assert line.due(connection, NOW, 256, Workers(main=1)) == []
                 cost[rows] = steps()

@@ -1,4 +1,4 @@
-"""Verbs of the store: what is known of uploaded files.
+"""Verbs of the store: what is known of uploaded files, and the key of the files' URLs.
 
 Promises for all verbs are in the package's own words; `store.sqlite` keeps them.
 """
@@ -11,7 +11,11 @@ from video_translation_server.store.base.keeping import Keep
 
 
 class AssetVerbs(Protocol):
-    """What is known of uploaded files."""
+    """What is known of uploaded files, and the key of the files' URLs."""
+
+    async def file_key(self, candidate: bytes) -> bytes:
+        """The key that signs the URLs of files: `candidate` where there is none yet; from then on always the same."""
+        ...
 
     async def create_asset(self, asset: Asset, *, keep: Keep[None] | None = None) -> None:
         """Keep what is known of an uploaded file.
@@ -27,6 +31,10 @@ class AssetVerbs(Protocol):
         Raises:
             NotFoundError: There is none of that id in the workspace.
         """
+        ...
+
+    async def known_assets(self, asset_ids: Sequence[str]) -> set[str]:
+        """Those of these ids that are of an asset of any workspace."""
         ...
 
     async def old_assets(self, before: float, *, limit: int) -> list[str]:

@@ -111,6 +111,10 @@ class JobVerbs(Protocol):
         """Where a job stands in line, exactly for the first thousand; None where it does not stand in line."""
         ...
 
+    async def jobs_in_preflight(self, limit: int) -> list[Job]:
+        """At most `limit` jobs of all workspaces whose video has not been looked at, the oldest first."""
+        ...
+
     async def next_job_due(self) -> float | None:
         """When the next planned move is due, or None."""
         ...

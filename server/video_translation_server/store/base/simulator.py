@@ -25,9 +25,9 @@ class SimulatorVerbs(Protocol):
         ...
 
     async def erase(self) -> None:
-        """Delete everything but workspaces, their keys and the clock; positions and ids are not used again.
+        """Delete everything but workspaces, their keys, the files' key and the clock.
 
-        Claims are lost, also those under way.
+        Positions and ids are not used again. Claims are lost, also those under way.
         """
         ...
 

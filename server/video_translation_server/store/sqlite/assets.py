@@ -1,4 +1,4 @@
-"""Assets in SQLite: what is known of uploaded files; the files themselves are the business of `shelf`.
+"""Assets in SQLite: what is known of uploaded files, and the key of files' URLs; the files lie on the `shelf`.
 
 Every function takes a connection and runs inside the caller's transaction.
 """
@@ -16,8 +16,8 @@ def create(connection: apsw.Connection, asset: Asset) -> None:
     """Keep what is known of a file."""
     try:
         connection.execute(
-            "INSERT INTO assets (id, workspace_id, media_type, size, created_at) VALUES (?, ?, ?, ?, ?)",
-            (asset.id, asset.workspace_id, asset.media_type, asset.size, asset.created_at),
+            "INSERT INTO assets (id, workspace_id, media_type, size, created_at, seconds) VALUES (?, ?, ?, ?, ?, ?)",
+            (asset.id, asset.workspace_id, asset.media_type, asset.size, asset.created_at, asset.seconds),
         )
     except apsw.ConstraintError:
         raise ConflictError(f"an asset with the id {asset.id} exists already", param="id") from None
@@ -26,11 +26,32 @@ def create(connection: apsw.Connection, asset: Asset) -> None:
 def get(connection: apsw.Connection, workspace_id: str, asset_id: str) -> Asset:
     """One asset of the workspace."""
     rows = connection.execute(
-        "SELECT media_type, size, created_at FROM assets WHERE id = ? AND workspace_id = ?", (asset_id, workspace_id)
+        "SELECT media_type, size, created_at, seconds FROM assets WHERE id = ? AND workspace_id = ?",
+        (asset_id, workspace_id),
     )
-    for media_type, size, created_at in rows:
-        return Asset(id=asset_id, workspace_id=workspace_id, media_type=media_type, size=size, created_at=created_at)
+    for media_type, size, created_at, seconds in rows:
+        return Asset(
+            id=asset_id,
+            workspace_id=workspace_id,
+            media_type=media_type,
+            size=size,
+            created_at=created_at,
+            seconds=seconds,
+        )
     raise NotFoundError(f"no asset {asset_id[:80]!r}", param="asset_id")
+
+
+def known(connection: apsw.Connection, asset_ids: Sequence[str]) -> set[str]:
+    """Those of the ids that are of an asset."""
+    ids = msgspec.json.encode(asset_ids).decode()
+    rows = connection.execute("SELECT id FROM assets WHERE id IN (SELECT value FROM json_each(?))", (ids,))
+    return {asset_id for (asset_id,) in rows}
+
+
+def key(connection: apsw.Connection, candidate: bytes) -> bytes:
+    """The key of the files' URLs, made of `candidate` where there is none."""
+    connection.execute("INSERT OR IGNORE INTO file_key (n, key) VALUES (1, ?)", (candidate,))
+    return bytes(connection.execute("SELECT key FROM file_key").get)
 
 
 def old(connection: apsw.Connection, before: float, limit: int) -> list[str]:

@@ -18,7 +18,7 @@ from video_translation_server.store.sqlite import batches, endpoints, log
 
 _COLUMNS = (
     "id, workspace_id, status, sequence, version, output_language, request, plan, created_at, updated_at, "
-    "due_at, progress, video_url, failure_message, cancelled_at, runs, rank, item"
+    "due_at, progress, files_at, failure_message, cancelled_at, runs, rank, item, in_preflight"
 )
 JOB = f"{_COLUMNS}, (SELECT id FROM batches WHERE n = batch)"
 
@@ -96,7 +96,7 @@ def _create(connection: apsw.Connection, job: Job) -> int:
     try:
         return connection.execute(  # type: ignore[no-any-return]
             f"INSERT INTO jobs ({_COLUMNS}, lane, seconds, batch) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
             "(SELECT n FROM batches WHERE id = ?)) RETURNING n",
             (
                 job.id,
@@ -111,12 +111,13 @@ def _create(connection: apsw.Connection, job: Job) -> int:
                 job.updated_at,
                 job.due_at,
                 job.progress,
-                job.video_url,
+                job.files_at,
                 job.failure_message,
                 job.cancelled_at,
                 job.runs,
                 job.rank,
                 job.item_index,
+                job.in_preflight,
                 job.plan.lane,
                 _next_run(job),
                 job.batch_id,
@@ -129,21 +130,24 @@ def _create(connection: apsw.Connection, job: Job) -> int:
 def _move(connection: apsw.Connection, job: Job) -> int | None:
     """The job's row number, or None where another writer was faster."""
     return connection.execute(  # type: ignore[no-any-return]
-        "UPDATE jobs SET status = ?, sequence = ?, version = ?, updated_at = ?, due_at = ?, progress = ?, "
-        "video_url = ?, failure_message = ?, cancelled_at = ?, runs = ?, rank = ?, seconds = ? "
+        "UPDATE jobs SET status = ?, sequence = ?, version = ?, plan = ?, updated_at = ?, due_at = ?, progress = ?, "
+        "files_at = ?, failure_message = ?, cancelled_at = ?, runs = ?, rank = ?, in_preflight = ?, "
+        "seconds = ? "
         "WHERE id = ? AND version = ? AND deleted_at IS NULL RETURNING n",
         (
             job.status,
             job.sequence,
             job.version,
+            msgspec.json.encode(job.plan).decode(),
             job.updated_at,
             job.due_at,
             job.progress,
-            job.video_url,
+            job.files_at,
             job.failure_message,
             job.cancelled_at,
             job.runs,
             job.rank,
+            job.in_preflight,
             _next_run(job),
             job.id,
             job.version - 1,
@@ -253,6 +257,12 @@ def of_batches(connection: apsw.Connection, workspace_id: str, batch_ids: Sequen
     return found
 
 
+def in_preflight(connection: apsw.Connection, limit: int) -> list[Job]:
+    """Jobs whose video has not been looked at, the oldest first."""
+    rows = connection.execute(f"SELECT {JOB} FROM jobs WHERE in_preflight = 1 ORDER BY n LIMIT ?", (limit,))
+    return [from_row(row) for row in rows]
+
+
 def next_due(connection: apsw.Connection) -> float | None:
     """When the next job is due."""
     return connection.execute("SELECT min(due_at) FROM jobs WHERE due_at IS NOT NULL").get  # type: ignore[no-any-return]
@@ -273,11 +283,12 @@ def from_row(row: Sequence[Any]) -> Job:
         updated_at=row[9],
         due_at=row[10],
         progress=row[11],
-        video_url=row[12],
+        files_at=row[12],
         failure_message=row[13],
         cancelled_at=row[14],
         runs=row[15],
         rank=row[16],
         item_index=row[17],
-        batch_id=row[18],
+        in_preflight=bool(row[18]),
+        batch_id=row[19],
     )

@@ -9,8 +9,8 @@ import apsw
 
 from video_translation_server.clock import ClockState
 
-KEPT = ("workspaces", "keys", "clock")
-"""Tables that survive `erase`: who may call, and what time it is."""
+KEPT = ("workspaces", "keys", "clock", "file_key")
+"""Tables that survive `erase`: who may call, what time it is, and what a running server has read once."""
 
 
 def clock(connection: apsw.Connection) -> ClockState | None:

@@ -23,7 +23,7 @@ class Translation(BaseModel):
     input_language: str | None
     output_language: str
     translate_audio_only: bool
-    duration: float | None
+    duration: float | None = Field(description="Seconds; null where the video's length is not known")
     video_url: str | None
     audio_url: str | None
     srt_caption_url: str | None

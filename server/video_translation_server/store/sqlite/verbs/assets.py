@@ -1,4 +1,4 @@
-"""What is known of uploaded files. In SQLite.
+"""What is known of uploaded files, and the key of the files' URLs. In SQLite.
 
 What each verb promises is in `store.base.assets`, what it does in SQL in the noun modules.
 """
@@ -12,7 +12,11 @@ from video_translation_server.store.sqlite.engine import Engine
 
 
 class AssetVerbs(Engine):
-    """What is known of uploaded files."""
+    """What is known of uploaded files, and the key of the files' URLs."""
+
+    async def file_key(self, candidate: bytes) -> bytes:
+        """The key that is kept, or `candidate`, kept from now on."""
+        return await self._write(lambda connection: assets.key(connection, candidate))
 
     async def create_asset(self, asset: Asset, *, keep: Keep[None] | None = None) -> None:
         """Keep what is known of an uploaded file."""
@@ -21,6 +25,10 @@ class AssetVerbs(Engine):
     async def asset(self, workspace_id: str, asset_id: str) -> Asset:
         """One asset."""
         return await self._read(lambda connection: assets.get(connection, workspace_id, asset_id))
+
+    async def known_assets(self, asset_ids: Sequence[str]) -> set[str]:
+        """Those that are known."""
+        return await self._read(lambda connection: assets.known(connection, asset_ids))
 
     async def old_assets(self, before: float, *, limit: int) -> list[str]:
         """The oldest assets from before a time."""

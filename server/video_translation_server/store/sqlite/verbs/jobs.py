@@ -92,6 +92,10 @@ class JobVerbs(Engine):
         """Where a job stands in line."""
         return await self._read(lambda connection: line.place(connection, job))
 
+    async def jobs_in_preflight(self, limit: int) -> list[Job]:
+        """Jobs whose video has not been looked at."""
+        return await self._read(lambda connection: jobs.in_preflight(connection, limit))
+
     async def next_job_due(self) -> float | None:
         """When the next planned move is due."""
         return await self._read(jobs.next_due)
