@@ -41,5 +41,5 @@ async def jobs(
     place = decode_token("jobs", token)
     found, more = await context.store.jobs(workspace_id, limit=limit, token=place, wanted=wanted)
     now = context.clock.now()
-    shown = [listed(job, now) | {"workspace_id": job.workspace_id} for job in found]
+    shown = [listed(job, context, now) | {"workspace_id": job.workspace_id} for job in found]
     return page(shown, encode_token("jobs", more))
