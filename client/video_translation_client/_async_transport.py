@@ -12,9 +12,9 @@ import httpx
 
 from video_translation_client._errors import ClientClosedError
 from video_translation_client._exchange import Answer, Exchange, Lost, Terms
+from video_translation_client._http import KEEPALIVE, lost, prepared
 from video_translation_client._operations import Operation, interpret
 from video_translation_client._options import Options
-from video_translation_client._transport import KEEPALIVE, build, lost
 
 T = TypeVar("T")
 
@@ -76,7 +76,8 @@ class AsyncTransport:
         client, request, began = self._open(), course.request(), self._terms.clock()
         try:
             async with asyncio.timeout(request.timeout):
-                response = await client.send(build(client, request), stream=True, follow_redirects=False)
+                with prepared(client, request) as ready:
+                    response = await client.send(ready, stream=True, follow_redirects=False)
                 try:
                     content = await response.aread()
                 finally:

@@ -1,6 +1,7 @@
-"""Each door's call: what is sent, how, and what the client makes of the answer. One place for both clients.
+"""Each door's call about jobs, events and who calls, with what the client makes of the answer. For both clients.
 
-Sending, and waiting for the answer, is left to the clients; what a call is on the wire is in `_operations`.
+Sending, and waiting for the answer, is left to the clients; what a call is on the wire is in `_operations`; assets and
+batches are in modules of their own.
 """
 
 from __future__ import annotations
@@ -8,9 +9,9 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, Generic, TypeVar
+from typing import Any
 
+from video_translation_client._call import Call, itself
 from video_translation_client._engine import Engine
 from video_translation_client._exchange import Answer
 from video_translation_client._group import JobGroup
@@ -18,52 +19,30 @@ from video_translation_client._handle import Job
 from video_translation_client._models import PENDING, Event, JobSnapshot
 from video_translation_client._operations import (
     PAGE_SIZE,
+    BatchSnapshot,
     EventPage,
     Operation,
     Page,
+    User,
+    Video,
     cancel_job,
     check_job_id,
+    create_batch,
     create_translation,
+    delete_job,
+    get_batch,
     get_job,
     get_status,
     get_statuses,
-    interpret,
+    get_user,
+    languages_of,
     list_events,
     list_jobs,
     list_languages,
+    rename_job,
 )
 from video_translation_client._options import Options
 from video_translation_client._paging import Listing
-
-SaidT = TypeVar("SaidT")
-MadeT = TypeVar("MadeT")
-_AS_IT_IS: Final = Options()
-
-
-@dataclass(frozen=True, slots=True)
-class Call(Generic[SaidT, MadeT]):
-    """One call.
-
-    Attributes:
-        operation: what is sent.
-        finish: makes the caller's result of the answer, and tells the client's other parts.
-        options: what the caller said about this call.
-        before: done before it is sent; it may block.
-    """
-
-    operation: Operation[SaidT]
-    finish: Callable[[SaidT], MadeT]
-    options: Options = _AS_IT_IS
-    before: Callable[[], object] | None = None
-
-    def read(self, answer: Answer) -> MadeT:
-        """Make the result of an answer.
-
-        Raises:
-            APIError: the service answered with an error.
-            UnexpectedResponseError: the answer is not of the API's shape.
-        """
-        return self.finish(interpret(self.operation, answer.status, answer.headers, answer.content))
 
 
 class Calls:
@@ -74,7 +53,7 @@ class Calls:
 
     def translate(
         self,
-        video: str | Mapping[str, Any],
+        video: Video,
         output_languages: Sequence[str] | str,
         *,
         timeout: float | None = None,
@@ -82,20 +61,10 @@ class Calls:
         **options: Any,
     ) -> Call[tuple[str, ...], JobGroup]:
         """Start one translation per language, and follow the jobs."""
-        languages = [output_languages] if isinstance(output_languages, str) else list(output_languages)
-        engine, eras = self._engine, [-1]
-
-        def follow(ids: tuple[str, ...]) -> JobGroup:
-            pairs = itertools.zip_longest(ids, languages[: len(ids)])
-            states = [JobSnapshot(id_, PENDING, PENDING, output_language=language) for id_, language in pairs]
-            jobs = JobGroup(engine.registry.attach(state.id, state) for state in states)
-            for job in jobs:
-                engine.reconciler.watch(job.id, era=eras[-1])
-            return jobs
-
+        operation = create_translation(video, output_languages, options)
+        start = Start(self._engine, (operation.body or {})["output_languages"])
         sent = Options(timeout=timeout, idempotency_key=idempotency_key)
-        operation = create_translation(video, languages, options)
-        return Call(operation, follow, sent, before=lambda: eras.append(engine.modes.ready()))
+        return Call(operation, start.follow, sent, before=start.prepare)
 
     def job(self, job_id: str) -> Job:
         """Return a job's handle; nothing is sent by the caller's thread."""
@@ -130,6 +99,35 @@ class Calls:
         """Cancel a job."""
         return Call(cancel_job(job_id), self._learned, Options(timeout))
 
+    def rename_job(self, job_id: str, title: str, *, timeout: float | None = None) -> Call[JobSnapshot, JobSnapshot]:
+        """Give a job another title."""
+        return Call(rename_job(job_id, title), self._learned, Options(timeout))
+
+    def delete_job(self, job_id: str, *, timeout: float | None = None) -> Call[None, None]:
+        """Delete a job."""
+        return Call(delete_job(job_id), itself, Options(timeout))
+
+    def create_batch(
+        self,
+        translations: Sequence[Mapping[str, Any]],
+        *,
+        title: str | None = None,
+        options: Options | None = None,
+        **fields: Any,
+    ) -> tuple[Start, Call[BatchSnapshot, BatchSnapshot]]:
+        """Start several translations; the answer names the first jobs, and `Start` follows all of them."""
+        operation = create_batch(translations, title=title, **fields)
+        start = Start(self._engine, languages_of(operation))
+        return start, Call(operation, itself, options or Options(), before=start.prepare)
+
+    def get_batch(self, batch_id: str, *, timeout: float | None = None) -> Call[BatchSnapshot, BatchSnapshot]:
+        """Read a batch."""
+        return Call(get_batch(batch_id), itself, Options(timeout))
+
+    def me(self, *, timeout: float | None = None) -> Call[User, User]:
+        """Read whose key it is."""
+        return Call(get_user(), itself, Options(timeout))
+
     def languages(self, *, timeout: float | None = None) -> Call[tuple[str, ...], list[str]]:
         """Read the names that `output_languages` takes."""
         return Call(list_languages(), list, Options(timeout))
@@ -138,7 +136,7 @@ class Calls:
         self, token: str | None = None, *, status: str | None = None, timeout: float | None = None
     ) -> Call[Page[JobSnapshot], Page[JobSnapshot]]:
         """Read one page of jobs."""
-        return Call(list_jobs(token, status=status), _itself, Options(timeout))
+        return Call(list_jobs(token, status=status), itself, Options(timeout))
 
     def events_page(
         self,
@@ -151,7 +149,7 @@ class Calls:
     ) -> Call[EventPage, EventPage]:
         """Read one page of the event log."""
         operation = list_events(after, job_id=job_id, event_type=event_type, token=token)
-        return Call(operation, _itself, Options(timeout))
+        return Call(operation, itself, Options(timeout))
 
     @staticmethod
     def list_jobs(
@@ -205,6 +203,34 @@ class Calls:
         return snapshot
 
 
+class Start:
+    """Jobs about to be made: the client begins to listen before they are, so that it misses nothing of them.
+
+    Args:
+        engine: the client's.
+        languages: of the jobs, in their order.
+    """
+
+    def __init__(self, engine: Engine, languages: Sequence[str]) -> None:
+        self._engine = engine
+        self._languages = languages
+        self._era = -1
+
+    def prepare(self) -> None:
+        """Begin to listen; it may block."""
+        self._era = self._engine.modes.ready()
+
+    def follow(self, ids: Sequence[str]) -> JobGroup:
+        """Follow the jobs that were made."""
+        engine = self._engine
+        pairs = itertools.zip_longest(ids, self._languages[: len(ids)])
+        states = [JobSnapshot(id_, PENDING, PENDING, output_language=language) for id_, language in pairs]
+        jobs = JobGroup(engine.registry.attach(state.id, state) for state in states)
+        for job in jobs:
+            engine.reconciler.watch(job.id, era=self._era)
+        return jobs
+
+
 class AsyncJobCalls:
     """What an async handle asks: with the client's options, on the event loop of whoever asks."""
 
@@ -231,7 +257,3 @@ def _statuses(ids: Sequence[str], options: Options) -> Listing[Page[JobSnapshot]
         after=lambda page: None if page.next_token is None else get_statuses(ids, page.next_token),
         options=options,
     )
-
-
-def _itself(page: MadeT) -> MadeT:
-    return page

@@ -17,7 +17,7 @@ from video_translation_client._base_urls import BaseUrls
 from video_translation_client._errors import ServerUnreachableError
 from video_translation_client._limiter import Limiter
 from video_translation_client._metrics import Meter
-from video_translation_client._operations import Operation, error_details
+from video_translation_client._operations import FilePart, Operation, error_details
 from video_translation_client._options import Options, lowered, refuse_unsendable
 from video_translation_client._retry import AWAY, RetryPolicy, is_passing, read_retry_after
 
@@ -37,6 +37,7 @@ class Request:
     query: Mapping[str, str | int]
     body: Mapping[str, Any] | None
     timeout: float
+    file: FilePart | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,7 @@ class Terms:
 
     def begin(self, operation: Operation[Any], options: Options | None = None) -> Exchange:
         """Begin to send an operation."""
-        said = self.options if options is None else options.over(self.options)
+        said = (options or Options()).over(Options(operation.patience)).over(self.options)
         return Exchange(operation, said.over(DEFAULTS), self)
 
     def headers(self, options: Options, operation: Operation[Any]) -> dict[str, str]:
@@ -134,6 +135,7 @@ class Exchange:
             query=self._operation.query,
             body=self._operation.body,
             timeout=self._options.timeout or 0.0,
+            file=self._operation.file,
         )
 
     def settle(self, outcome: Answer | Lost, *, leaving: bool = False) -> float | None:

@@ -10,6 +10,7 @@ import video_translation_client._connection  # noqa: F401
 from video_translation_client._async_client import AsyncVideoTranslationClient
 from video_translation_client._async_handle import AsyncJob
 from video_translation_client._async_registration import AsyncRegistration
+from video_translation_client._batches import Batch
 from video_translation_client._client import VideoTranslationClient
 from video_translation_client._dispatcher import EventCallback, RetryLater
 from video_translation_client._errors import (
@@ -41,7 +42,16 @@ from video_translation_client._job_events import EventStream
 from video_translation_client._metrics import Durations, Metrics, Responses
 from video_translation_client._models import Event, JobSnapshot
 from video_translation_client._modes import Mode
-from video_translation_client._operations import Attempt, Delivery, Endpoint, Recovery
+from video_translation_client._operations import (
+    Asset,
+    Attempt,
+    BatchItem,
+    BatchSnapshot,
+    Delivery,
+    Endpoint,
+    Recovery,
+    User,
+)
 from video_translation_client._polling import CLASSIC_POLL, JOB_POLL, SAFETY_NET, PollPolicy
 from video_translation_client._raw import RawResponse
 from video_translation_client._receiver import Receiver, Reply
@@ -63,12 +73,16 @@ from video_translation_client._webhooks import Webhooks
 __all__ = [  # noqa: RUF022 - plainly sorted
     "ALL_COMPLETED",
     "APIError",
+    "Asset",
     "AsyncJob",
     "AsyncJobGroup",
     "AsyncRegistration",
     "AsyncVideoTranslationClient",
     "Attempt",
     "AuthenticationError",
+    "Batch",
+    "BatchItem",
+    "BatchSnapshot",
     "CLASSIC_POLL",
     "ClientClosedError",
     "Completions",
@@ -113,6 +127,7 @@ __all__ = [  # noqa: RUF022 - plainly sorted
     "ServerError",
     "ServerUnreachableError",
     "UnexpectedResponseError",
+    "User",
     "Verified",
     "VideoTranslationClient",
     "VideoTranslationError",

@@ -9,7 +9,9 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, ParamSpec, TypeVar
 
-from video_translation_client._calls import Call, Calls
+from video_translation_client._assets import upload_call
+from video_translation_client._call import Call
+from video_translation_client._calls import Calls
 from video_translation_client._exchange import Answer
 
 P = ParamSpec("P")
@@ -59,6 +61,11 @@ class RawCalls:
         self.get_job = raw(calls.get_job)
         self.get_status = raw(calls.get_status)
         self.cancel = raw(calls.cancel)
+        self.rename_job = raw(calls.rename_job)
+        self.delete_job = raw(calls.delete_job)
+        self.upload_asset = raw(upload_call)
+        self.get_batch = raw(calls.get_batch)
+        self.me = raw(calls.me)
         self.languages = raw(calls.languages)
         self.list_jobs = raw(calls.jobs_page)
         self.list_events = raw(calls.events_page)
@@ -79,6 +86,11 @@ class AsyncRawCalls:
         self.get_job = raw(calls.get_job)
         self.get_status = raw(calls.get_status)
         self.cancel = raw(calls.cancel)
+        self.rename_job = raw(calls.rename_job)
+        self.delete_job = raw(calls.delete_job)
+        self.upload_asset = raw(upload_call)
+        self.get_batch = raw(calls.get_batch)
+        self.me = raw(calls.me)
         self.languages = raw(calls.languages)
         self.list_jobs = raw(calls.jobs_page)
         self.list_events = raw(calls.events_page)

@@ -17,15 +17,14 @@ import httpx
 
 from video_translation_client._errors import ClientClosedError, ServerUnreachableError
 from video_translation_client._exchange import Answer, Exchange, Lost, Request, Terms, user_agent
+from video_translation_client._http import KEEPALIVE, lost, prepared, reason
 from video_translation_client._operations import Operation, interpret
-from video_translation_client._options import CONNECT_TIMEOUT, Options
+from video_translation_client._options import Options
 
 T = TypeVar("T")
 
 HttpClient = httpx.Client
 """What a user may bring to send requests with."""
-# Below the 5 s after which servers commonly close an idle connection, so that no request meets a closing one.
-KEEPALIVE: Final = 4.0
 _BACKGROUND_PATIENCE: Final = 1.0
 
 
@@ -149,7 +148,8 @@ class Transport:
     def _send(self, request: Request, silence: float | None = None) -> httpx.Response:
         client = self._pool.open()
         try:
-            return client.send(build(client, request, silence), stream=True, follow_redirects=False)
+            with prepared(client, request, silence) as ready:
+                return client.send(ready, stream=True, follow_redirects=False)
         except RuntimeError as error:
             if self._pool.closed:  # httpx's word for a client that another thread has just closed
                 raise ClientClosedError("the client was closed during a request") from error
@@ -248,37 +248,3 @@ class Forwarder:
             return self._client.post(self.url, content=body, headers=ours | dict(headers)).status_code
         except (httpx.RequestError, httpx.InvalidURL) as error:
             raise ServerUnreachableError(f"no answer from {self.url} ({reason(error)})") from error
-
-
-def build(client: httpx.Client | httpx.AsyncClient, request: Request, silence: float | None = None) -> httpx.Request:
-    """Make httpx's request of ours; `silence`: seconds that a read may take, instead of the timeout.
-
-    Raises:
-        ServerUnreachableError: the base URL is none.
-    """
-    limit = httpx.Timeout(
-        request.timeout, connect=min(request.timeout, CONNECT_TIMEOUT), read=silence or request.timeout
-    )
-    try:
-        return client.build_request(
-            request.method,
-            request.url,
-            params=dict(request.query) or None,
-            json=request.body,
-            headers=dict(request.headers),
-            timeout=limit,
-        )
-    except httpx.InvalidURL as error:
-        raise ServerUnreachableError(f"{request.url} is no URL to send to: {error}") from error
-
-
-def lost(error: httpx.RequestError) -> Lost:
-    """Say what httpx says about a try without an answer."""
-    unsent = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
-    return Lost(reason(error), sent=not unsent)
-
-
-def reason(error: Exception) -> str:
-    """Name an error, with its own words where it has some."""
-    name = type(error).__name__
-    return f"{name}: {error}" if str(error) else name

@@ -23,18 +23,14 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import httpx
 
+from tests.client.fake_collections import WORDS, FakeAssets, FakeBatches, read_form
+
 Answer = tuple[int, dict[str, Any]]
 STATUS_TYPES = {
     "pending": "video_translate.pending",
     "running": "video_translate.running",
     "completed": "video_translate.success",
     "failed": "video_translate.fail",
-}
-WORDS: dict[str | None, str] = {
-    "pending": "queued",
-    "running": "processing",
-    "completed": "completed",
-    "failed": "failed",
 }
 RESULTS = {"pending": "pending", "running": "pending", "completed": "completed", "failed": "error"}
 
@@ -43,8 +39,9 @@ def error(status: int, code: str, message: str = "no", param: str | None = None)
     return status, {"error": {"code": code, "message": message} | ({"param": param} if param else {})}
 
 
-class FakeServer:
+class FakeServer(FakeAssets, FakeBatches):
     def __init__(self, *, extensions: bool = True) -> None:
+        super().__init__()
         self.extensions = extensions
         self.lock = threading.RLock()
         self.jobs: dict[str, dict[str, Any]] = {}
@@ -138,6 +135,10 @@ class FakeServer:
                 data["url"] = "https://cdn.example/" + job["id"]
             if kind.endswith(".fail"):
                 data["message"] = job.get("failure_message", "it broke")
+            return self.record_data(kind, data)
+
+    def record_data(self, kind: str, data: dict[str, Any]) -> dict[str, Any]:
+        with self.lock:
             event = {
                 "event_id": f"evt_{len(self.log) + 1}",
                 "event_type": kind,
@@ -194,8 +195,9 @@ class FakeServer:
         with self.changed:
             self.requests[name] += 1
             self.headers.append(headers)
-            payload = json.loads(body) if body else None
-            if payload is not None:
+            is_form = headers.get("content-type", "").startswith("multipart/")
+            payload = read_form(headers["content-type"], body) if is_form else json.loads(body) if body else None
+            if payload is not None and not is_form:
                 self.bodies.append((name, payload))
             self.changed.notify_all()
             override = self.overrides.get(name)
@@ -222,6 +224,19 @@ class FakeServer:
             return error(400, "invalid_parameter", "at least one language", "output_languages")
         ids = [self.new_job(output_language=language) for language in body["output_languages"]]
         return 200, {"data": {"video_translation_ids": ids}}
+
+    def _rename_job(self, job_id: str, _: dict[str, str], body: Any) -> Answer:
+        if job_id not in self.jobs:
+            return error(404, "resource_not_found")
+        self.jobs[job_id] |= body
+        return 200, {"data": dict(self.jobs[job_id])}
+
+    def _delete_job(self, job_id: str, _: dict[str, str], __: Any) -> Answer:
+        found = self.jobs.pop(job_id, None)
+        return (200, {"data": {"id": job_id}}) if found else error(404, "resource_not_found")
+
+    def _user(self, _: str, __: dict[str, str], ___: Any) -> Answer:
+        return 200, {"data": {"username": "ws_1", "billing_type": "wallet", "wallet": {"currency": "usd"}, "new": 1}}
 
     def _create_endpoint(self, _: str, __: dict[str, str], body: Any) -> Answer:
         extra = {"description", "ttl_seconds"} & set(body)
@@ -355,6 +370,13 @@ def sign(body: bytes, secret: str, event_id: str, timestamp: int) -> dict[str, s
     }
 
 
+_BY_ID = {
+    "/v3/video-translations/batches/": {"GET": "batch"},
+    "/v3/video-translations/": {"GET": "job", "PATCH": "rename_job", "DELETE": "delete_job"},
+    "/v3/webhooks/deliveries/": {"GET": "delivery"},
+}
+
+
 def _route(method: str, path: str) -> tuple[str, str]:
     jobs, endpoints = "/v3/video-translations", "/v3/webhooks/endpoints"
     fixed = {
@@ -365,13 +387,15 @@ def _route(method: str, path: str) -> tuple[str, str]:
         ("GET", "/v3/webhooks/events"): "events",
         ("GET", jobs + "/statuses"): "bulk_statuses",
         ("GET", "/v3/events/stream"): "stream",
+        ("POST", "/v3/assets"): "upload",
+        ("POST", jobs + "/batches"): "create_batch",
+        ("GET", "/v3/users/me"): "user",
     }
     if (method, path) in fixed:
         return fixed[method, path], ""
-    if method == "GET" and path.startswith(jobs + "/"):
-        return "job", path.removeprefix(jobs + "/")
-    if method == "GET" and path.startswith("/v3/webhooks/deliveries/"):
-        return "delivery", path.removeprefix("/v3/webhooks/deliveries/")
+    for prefix, names in _BY_ID.items():
+        if method in names and path.startswith(prefix):
+            return names[method], path.removeprefix(prefix)
     rest = path.removeprefix(endpoints + "/")
     if rest.endswith("/test"):
         return "test_endpoint", rest.removesuffix("/test")
@@ -451,7 +475,7 @@ def _handler(fake: FakeServer) -> type[BaseHTTPRequestHandler]:
             self.wfile.write(content)
             self.wfile.flush()
 
-        do_GET = do_POST = do_DELETE = handle_any  # noqa: N815 - the names that http.server asks for
+        do_GET = do_POST = do_PATCH = do_DELETE = handle_any  # noqa: N815 - the names that http.server asks for
 
         def log_message(self, *_: object) -> None:
             """Tests read their own records."""

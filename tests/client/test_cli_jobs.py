@@ -73,13 +73,26 @@ def test_submit_takes_an_asset(server: FakeServer, run: Run) -> None:
     assert server.bodies[-1][1]["video"] == {"type": "asset_id", "asset_id": "abc"}
 
 
-def test_a_local_file_is_refused_with_the_way_out(tmp_path: Path, run: Run, server: FakeServer) -> None:
+def test_submit_uploads_a_file(tmp_path: Path, run: Run, server: FakeServer) -> None:
     video = tmp_path / "talk.mp4"
     video.write_bytes(b"x")
-    result = run("submit", str(video), "-l", "French")
-    assert (result.exit_code, server.count("translate")) == (2, 0)
-    assert "does not upload yet: POST it to /v3/assets and submit asset:ID" in result.stderr
-    assert run("submit", "talk.mp4", "-l", "French").exit_code == 2
+    assert run("submit", str(video), "-l", "French").exit_code == 0
+    assert [upload.content for upload in server.uploads] == [b"x"]
+    assert server.bodies[-1][1]["video"] == {"type": "asset_id", "asset_id": "asset_1"}
+
+
+def test_submit_says_what_is_wrong_with_a_file(tmp_path: Path, run: Run, server: FakeServer) -> None:
+    (tmp_path / "empty.mp4").touch()
+    for name, code, words in (
+        ("empty.mp4", 2, "is empty"),
+        ("none.mp4", 1, "there is no file"),
+        ("", 1, "is no file: name one"),
+    ):
+        result = run("submit", f"{tmp_path}/{name}", "-l", "French")
+        assert (result.exit_code, words in result.stderr) == (code, True), result.output
+    result = run("submit", "ftp://example.com/talk.mp4", "-l", "French")
+    assert (result.exit_code, "no asset:ID and no file" in result.stderr) == (2, True)
+    assert server.headers == []
 
 
 @pytest.mark.parametrize("words", [("--option", "speaker_num"), ("--simulate", "=3"), ("--wait", "--timeout", "0")])

@@ -23,6 +23,7 @@ ROWS = [
     for line in PAGE.splitlines()
     if line.startswith("| ") and not line.startswith("| curl")
 ]
+PLACEHOLDERS: dict[str, Any] = {"print": print, "Path('talk.mp4')": Path("talk.mp4")}
 CURLS = [row[0] for row in ROWS if row[0].startswith("curl ")]
 REAL = set(json.loads((ROOT / "contract" / "heygen_v3.json").read_text("utf-8"))["operations"])
 OURS = {
@@ -64,11 +65,11 @@ def test_each_of_the_real_services_operations_is_told_of_once() -> None:
 @pytest.mark.parametrize("call", [row[1] for row in ROWS])
 def test_the_call_exists_and_takes_these_arguments(call: str) -> None:
     client = VideoTranslationClient("http://localhost:1")
-    names = {"client": client, "VideoTranslationClient": VideoTranslationClient}
+    names = {"client": client, "VideoTranslationClient": VideoTranslationClient, "Path": Path}
     for node in ast.walk(ast.parse(call, mode="eval")):
         if isinstance(node, ast.Call) and "result" not in ast.unparse(node.func):
             function = eval(ast.unparse(node.func), names)  # noqa: S307 - it is our own page
-            arguments = [ast.literal_eval(value) if not isinstance(value, ast.Name) else print for value in node.args]
+            arguments = [PLACEHOLDERS.get(ast.unparse(value)) or ast.literal_eval(value) for value in node.args]
             named: dict[str, Any] = {word.arg: ast.literal_eval(word.value) for word in node.keywords if word.arg}
             inspect.signature(function).bind(*arguments, **named)
     client.close()
@@ -77,7 +78,7 @@ def test_the_call_exists_and_takes_these_arguments(call: str) -> None:
 @pytest.mark.parametrize("line", [row[2] for row in ROWS])
 def test_the_command_exists_and_takes_these_words(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    for name in ("body.json", "headers.txt"):
+    for name in ("body.json", "headers.txt", "batch.json"):
         (tmp_path / name).write_text("")
     program, *words = shlex.split(line)
     assert program == "video-translation"

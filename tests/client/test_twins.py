@@ -10,10 +10,14 @@ import pytest
 
 import video_translation_client
 from video_translation_client import (
+    Asset,
     AsyncJob,
     AsyncJobGroup,
     AsyncRegistration,
     AsyncVideoTranslationClient,
+    Batch,
+    BatchItem,
+    BatchSnapshot,
     Event,
     Job,
     JobGroup,
@@ -23,6 +27,8 @@ from video_translation_client import (
     Registration,
     VideoTranslationClient,
 )
+from video_translation_client._assets import Assets, AsyncAssets
+from video_translation_client._batches import AsyncBatches, Batches
 from video_translation_client._endpoints import AsyncClientWebhooks, AsyncDeliveries, ClientWebhooks, Deliveries
 from video_translation_client._raw import AsyncRawCalls, RawCalls
 
@@ -33,6 +39,8 @@ TWINS: list[tuple[type[Any], type[Any]]] = [
     (JobGroup, AsyncJobGroup),
     (ClientWebhooks, AsyncClientWebhooks),
     (Deliveries, AsyncDeliveries),
+    (Assets, AsyncAssets),
+    (Batches, AsyncBatches),
 ]
 # Whose default is another function in the other world.
 AWAITED_DEFAULTS = {("poll_status", "sleep")}
@@ -81,9 +89,16 @@ def test_everything_public_is_described_and_typed(kind: type[Any]) -> None:
             assert not re.search(r"\bAny\b", str(inspect.signature(found).return_annotation)), name
 
 
+@pytest.mark.parametrize("kind", [Assets, AsyncAssets, Batches, AsyncBatches])
+def test_what_a_namespace_sends_says_what_it_raises(kind: type[Any]) -> None:
+    for name, member in public(kind).items():
+        assert "Raises:" in str(inspect.getdoc(member)), name
+
+
 @pytest.mark.parametrize("kind", [VideoTranslationClient, AsyncVideoTranslationClient])
 def test_what_sends_says_what_it_raises(kind: type[Any]) -> None:
     sending = ["translate", "get_job", "get_status", "get_statuses", "list_jobs", "cancel", "languages", "list_events"]
+    sending += ["rename_job", "delete_job", "me"]
     for name in sending:
         assert "Raises:" in str(inspect.getdoc(getattr(kind, name))), name
 
@@ -115,6 +130,9 @@ def _the_blocking_clients_results_are_typed(client: VideoTranslationClient) -> N
     assert_type(client.with_raw_response.get_job("a").parse(), JobSnapshot)
     assert_type(client.with_raw_response.languages().request_id, str | None)
     assert_type(client.register_webhook(), Registration)
+    assert_type(client.batches.create([]), Batch[JobGroup])
+    assert_type(client.batches.get("a"), BatchSnapshot)
+    assert_type(client.with_raw_response.upload_asset("a"), RawResponse[Asset])
 
 
 async def _the_async_clients_results_are_typed(client: AsyncVideoTranslationClient) -> None:
@@ -129,3 +147,6 @@ async def _the_async_clients_results_are_typed(client: AsyncVideoTranslationClie
     assert_type(client.with_options(timeout=1.0), AsyncVideoTranslationClient)
     assert_type(await client.with_raw_response.get_job("a"), RawResponse[JobSnapshot])
     assert_type(await client.register_webhook(), AsyncRegistration)
+    assert_type(await client.batches.create([]), Batch[AsyncJobGroup])
+    assert_type(client.batches.items("a"), AsyncIterator[BatchItem])
+    assert_type(await client.assets.upload("a"), Asset)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from video_translation_client import APIError, Event, WebhookVerificationError
+from video_translation_client import APIError, BatchSnapshot, Event, WebhookVerificationError
 from video_translation_client import _operations as operations
 from video_translation_client._metrics import Meter
 from video_translation_client._models import read_event
@@ -61,6 +61,26 @@ def test_the_end_of_a_batch_is_taken_and_is_no_transition_of_a_job() -> None:
     event = read_event(raw)
     assert (event.id, event.type, event.raw) == (raw["event_id"], "batch.finished", raw)
     assert (event.transition, event.job.id) == (None, "")
+    batch = BatchSnapshot.from_event(event)
+    assert batch is not None
+    assert (batch.id, batch.status, batch.total) == (raw["event_data"]["batch_id"], "completed", 3)
+    assert batch.counts == {"pending": 0, "running": 0, "completed": 2, "failed": 1}
+    assert batch.extra == {}
+
+
+@pytest.mark.parametrize("file", ["answer.batch.created.json", "answer.batch.json"])
+def test_a_batch_is_read(file: str) -> None:
+    raw = json.loads(answer(file))["data"]
+    batch = operations.interpret(operations.get_batch(raw["batch_id"]), 200, {}, answer(file))
+    assert (batch.id, batch.total, batch.next_token, batch.extra) == (raw["batch_id"], 3, None, {})
+    assert [item.job_id for item in batch.items] == [item["video_id"] for item in raw["items"]]
+    assert sum(batch.counts.values()) == 3
+
+
+def test_a_user_is_read() -> None:
+    user = operations.interpret(operations.get_user(), 200, {}, answer("answer.user.json"))
+    assert (user.username, user.billing_type, user.extra) == ("ws_default", "wallet", {})
+    assert user.wallet == {"currency": "usd", "remaining_balance": 1000.0, "auto_reload": None}
 
 
 def test_a_body_from_the_future_is_taken() -> None:

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import httpx
 import pytest
@@ -85,3 +86,38 @@ def test_a_create_that_goes_on_at_another_url_makes_one_job(server: LocalServer,
         assert client.get_job(job.id).id == job.id
         assert client.base_url == server.url
     assert jobs_at(server.url) == [job.id]
+
+
+@pytest.fixture
+def video(tmp_path: Path) -> Path:
+    path = tmp_path / "talk.mp4"
+    path.write_bytes(b"\x00\x00\x00\x18ftypmp42" + bytes(300_000))
+    return path
+
+
+def kept(folder: Path) -> list[str]:
+    """The files that the server holds; its database is in this folder."""
+    return [path.name for path in folder.glob("*/asset*")]
+
+
+def test_an_upload_and_a_batch_whose_answers_were_lost_make_one_each(server: LocalServer, video: Path) -> None:
+    with (
+        losing(server.url, lambda number: number % 2 == 1) as proxy,
+        VideoTranslationClient(proxy, poll=NEVER, safety_net=NEVER) as client,
+    ):
+        batch = client.batches.create(
+            [{"video": VIDEO, "output_languages": ["French"]}, {"video": video, "output_languages": ["German"]}]
+        )
+        requests = client.metrics().requests
+        assert (requests["upload_asset"], requests["create_batch"]) == (2, 2)
+    assert sorted(jobs_at(server.url)) == sorted(job.id for job in batch.jobs)
+    with VideoTranslationClient(server.url) as client:
+        assert client.batches.get(batch.id).total == 2
+    assert len(kept(video.parent)) == 1
+
+
+async def test_the_async_clients_upload_makes_one_too(server: LocalServer, video: Path) -> None:
+    with losing(server.url, lambda number: number == 1) as proxy:
+        async with AsyncVideoTranslationClient(proxy, poll=NEVER, safety_net=NEVER) as client:
+            asset = await client.assets.upload(video)
+    assert kept(video.parent) == [asset.id]

@@ -3,6 +3,14 @@
 Sending is left to the transport, so that a blocking and an async client can share every call.
 """
 
+from video_translation_client._operations.assets import MOST_BYTES, Asset, local_files, upload_asset, with_assets
+from video_translation_client._operations.batches import (
+    BatchItem,
+    BatchSnapshot,
+    create_batch,
+    get_batch,
+    languages_of,
+)
 from video_translation_client._operations.deliveries import (
     Attempt,
     Delivery,
@@ -36,55 +44,74 @@ from video_translation_client._operations.events import (
     stream_events,
 )
 from video_translation_client._operations.jobs import (
+    Video,
     cancel_job,
     check_job_id,
     create_translation,
+    delete_job,
     get_job,
     get_status,
     get_statuses,
     list_jobs,
     list_languages,
+    rename_job,
 )
 from video_translation_client._operations.operation import (
     PAGE_SIZE,
+    FilePart,
     Operation,
     Page,
     error_details,
     interpret,
 )
+from video_translation_client._operations.users import User, get_user
 
 __all__ = [
     "MARKER",
+    "MOST_BYTES",
     "PAGE_SIZE",
+    "Asset",
     "Attempt",
+    "BatchItem",
+    "BatchSnapshot",
     "Delivery",
     "Endpoint",
     "EndpointPage",
     "EventPage",
+    "FilePart",
     "Operation",
     "Page",
     "Recovery",
+    "User",
+    "Video",
     "add_endpoint",
     "cancel_job",
     "check_job_id",
+    "create_batch",
     "create_endpoint",
     "create_translation",
     "delete_endpoint",
+    "delete_job",
     "error_details",
+    "get_batch",
     "get_delivery",
     "get_endpoint",
     "get_job",
     "get_recovery",
     "get_status",
     "get_statuses",
+    "get_user",
     "interpret",
+    "languages_of",
     "list_deliveries",
     "list_endpoints",
     "list_event_types",
     "list_events",
     "list_jobs",
     "list_languages",
+    "local_files",
     "recover",
+    "rename_job",
     "renew_endpoint",
     "replay",
     "resend",
@@ -92,5 +119,7 @@ __all__ = [
     "stream_events",
     "test_endpoint",
     "update_endpoint",
+    "upload_asset",
+    "with_assets",
     "workspace_secret",
 ]

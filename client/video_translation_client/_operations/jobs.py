@@ -5,34 +5,70 @@ How an answer is told from an error is in `operation`; who follows a job is deci
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
 from video_translation_client._models import COMPLETED, FAILED, PENDING, RUNNING, JobSnapshot, read_job
 from video_translation_client._operations.operation import Operation, Page, page_query, read_data, read_page
 
+Video = str | os.PathLike[str] | Mapping[str, Any]
+"""What can be translated: a URL, a file to upload, or the API's own form."""
 _JOBS: Final = "/v3/video-translations"
-# The bulk door has words of its own.
-_STATUS_OF_WORD: Final = {"queued": PENDING, "processing": RUNNING, "completed": COMPLETED, "failed": FAILED}
+# The bulk door and batches have words of their own.
+STATUS_OF_WORD: Final = {"queued": PENDING, "processing": RUNNING, "completed": COMPLETED, "failed": FAILED}
 _UNKNOWN_JOB: Final = "not_found"
 
 
 def create_translation(
-    video: str | Mapping[str, Any], output_languages: Sequence[str], options: Mapping[str, Any]
+    video: Video, output_languages: Sequence[str] | str, options: Mapping[str, Any]
 ) -> Operation[tuple[str, ...]]:
     """Start one job per language; the answer is their ids."""
-    if not isinstance(video, str | Mapping):
-        raise TypeError(f"video is a URL or a mapping such as {{'type': 'url', 'url': ...}}, not {video!r}")
-    source = {"type": "url", "url": video} if isinstance(video, str) else dict(video)
-    body = {"video": source, "output_languages": list(output_languages), **options}
+    body = translation_body(video, output_languages, options)
     return Operation("create_translation", "POST", _JOBS, _read_ids, body=body, keyed=True)
+
+
+def translation_body(video: Video, output_languages: Sequence[str] | str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Make the body that asks for a translation; a path in it stands for a file that is to be uploaded first.
+
+    Raises:
+        TypeError: `video` is none of what can be translated.
+        ValueError: `video` is the name of a file on this computer, and not a path.
+    """
+    languages = [output_languages] if isinstance(output_languages, str) else list(output_languages)
+    return {"video": _source(video), "output_languages": languages, **options}
+
+
+def _source(video: Video) -> Mapping[str, Any] | os.PathLike[str]:
+    if isinstance(video, Mapping):
+        return dict(video)
+    if isinstance(video, os.PathLike):
+        return video
+    if not isinstance(video, str):
+        raise TypeError(f"video is a URL, a pathlib.Path or a mapping such as {{'type': 'url', 'url': ...}}: {video!r}")
+    # Text may come from a stranger, who must not have a file of this computer sent away: only a path does that.
+    if "://" not in video and Path(video).is_file():
+        raise ValueError(f"video {video!r} is no URL but a file on this computer: pass pathlib.Path(...) to upload it")
+    return {"type": "url", "url": video}
 
 
 def get_job(job_id: str) -> Operation[JobSnapshot]:
     """Read one job."""
     return Operation("get_job", "GET", _job_path(job_id), _read_one, repeatable=True, heed=_heed)
+
+
+def rename_job(job_id: str, title: str) -> Operation[JobSnapshot]:
+    """Give a job another title; nothing is pushed for that."""
+    body = {"title": title}
+    return Operation("rename_job", "PATCH", _job_path(job_id), _read_one, body=body, repeatable=True)
+
+
+def delete_job(job_id: str) -> Operation[None]:
+    """Delete a job for good; one that has not ended is cancelled first."""
+    return Operation("delete_job", "DELETE", _job_path(job_id), lambda _: None, repeatable=True)
 
 
 def cancel_job(job_id: str) -> Operation[JobSnapshot]:
@@ -118,7 +154,7 @@ def _read_bulk_item(item: Any) -> JobSnapshot | None:
     if word == _UNKNOWN_JOB or not job_id:
         return None
     message = error.get("message") if isinstance(error, Mapping) else None
-    return read_job({**item, "id": job_id, "status": _STATUS_OF_WORD.get(word, word), "failure_message": message})
+    return read_job({**item, "id": job_id, "status": STATUS_OF_WORD.get(word, word), "failure_message": message})
 
 
 def _read_languages(answer: Any) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
 from video_translation_client._errors import APIError, UnexpectedResponseError, api_error_class
@@ -21,6 +22,23 @@ PAGE_SIZE: Final = 100
 _FIRST_ERROR: Final = 400
 _SUCCESS: Final = range(200, 300)
 _SHOWN: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class FilePart:
+    """A file that is sent as the part `file` of a form, read from disk anew for each try.
+
+    Attributes:
+        path: where it is.
+        size: bytes.
+        media_type: told by its name.
+        progress: called with the bytes sent so far and the size, after each piece of each try.
+    """
+
+    path: Path
+    size: int
+    media_type: str
+    progress: Callable[[int, int], object] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +56,8 @@ class Operation(Generic[T]):
         heed: works a successful answer's `Retry-After` (seconds) into the result; None ignores it.
         keyed: it makes something; an `Idempotency-Key` lets the service see a repetition.
         headers: of this call alone.
+        file: sent as a form, instead of a body.
+        patience: seconds that one try may take where the caller says nothing; None: as the client's.
     """
 
     name: str
@@ -50,6 +70,8 @@ class Operation(Generic[T]):
     heed: Callable[[T, float], T] | None = None
     keyed: bool = False
     headers: Mapping[str, str] = field(default_factory=dict)
+    file: FilePart | None = None
+    patience: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The commands on jobs that are there already: `list`, `cancel`, `languages`.
+"""The commands on jobs that are there already: `list`, `cancel`, `rename`, `delete`; and `languages`.
 
 Starting and following jobs is in `jobs`.
 """
@@ -11,6 +11,7 @@ from typing import Final
 import click
 
 from video_translation_client.cli import exits
+from video_translation_client.cli.output import harmless
 from video_translation_client.cli.records import JOB_COLUMNS, job_line, job_record
 from video_translation_client.cli.session import Session, shared_options
 
@@ -57,6 +58,32 @@ def cancel(session: Session, /, ids: tuple[str, ...]) -> int:
         for job_id in dict.fromkeys(ids):
             job = client.cancel(job_id)
             session.output.show(job_record(job), job_line(job))
+    return exits.COMPLETED
+
+
+@click.command()
+@click.argument("job_id", metavar="ID")
+@click.argument("title")
+@shared_options
+@click.pass_obj
+def rename(session: Session, /, job_id: str, title: str) -> int:
+    """Give the job ID another TITLE."""
+    with session.client() as client:
+        job = client.rename_job(job_id, title)
+    session.output.show(job_record(job), f"{job_line(job)}  {harmless(job.title or '')}")
+    return exits.COMPLETED
+
+
+@click.command()
+@click.argument("ids", nargs=-1, required=True)
+@shared_options
+@click.pass_obj
+def delete(session: Session, /, ids: tuple[str, ...]) -> int:
+    """Delete jobs for good. One that has not ended is cancelled first."""
+    with session.client() as client:
+        for job_id in dict.fromkeys(ids):
+            client.delete_job(job_id)
+            session.output.show({"id": job_id, "deleted": True}, f"{job_id}  deleted")
     return exits.COMPLETED
 
 

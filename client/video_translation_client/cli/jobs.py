@@ -59,7 +59,7 @@ def submit(
     mode: Mode,
     **named: str | None,
 ) -> int:
-    """Start one translation of VIDEO (a URL, or asset:ID) per language.
+    """Start one translation of VIDEO per language: a URL, asset:ID, or a file that is uploaded first (32 MiB at most).
 
     With --wait the exit code is 0 when all completed, 1 when one failed, 3 when the --timeout ran out.
     """
@@ -116,17 +116,14 @@ def watch(session: Session, /, ids: tuple[str, ...], mode: Mode) -> int:
         return _code(job.snapshot for job in jobs)
 
 
-def _source(video: str) -> str | dict[str, str]:
+def _source(video: str) -> str | Path | dict[str, str]:
     if video.startswith(_ASSET):
         return {"type": "asset_id", "asset_id": video.removeprefix(_ASSET)}
     if video.lower().startswith(("http://", "https://")):
         return video
-    if Path(video).is_file():
-        raise click.UsageError(
-            f"{video} is a file on this computer, and this command does not upload yet: POST it to /v3/assets and "
-            "submit asset:ID, or put it on a web server that the service can read and submit its URL"
-        )
-    raise click.UsageError(f"{video!r} is neither an http(s) URL nor asset:ID")
+    if Path(video).exists() or "://" not in video:
+        return Path(video)
+    raise click.UsageError(f"{video!r} is no http(s) URL, no asset:ID and no file on this computer")
 
 
 def _pairs(texts: Iterable[str], option: str) -> dict[str, Any]:

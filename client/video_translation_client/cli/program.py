@@ -13,7 +13,18 @@ from typing import Any, NoReturn
 
 import click
 
-from video_translation_client.cli import completion, deliveries, exits, joblist, jobs, listening, verification, webhooks
+from video_translation_client.cli import (
+    assets,
+    batches,
+    completion,
+    deliveries,
+    exits,
+    joblist,
+    jobs,
+    listening,
+    verification,
+    webhooks,
+)
 from video_translation_client.cli.session import Session, shared_options
 
 
@@ -53,6 +64,7 @@ def cli(context: click.Context) -> None:
 
 for command in (
     *(jobs.submit, jobs.watch, jobs.status, joblist.list_jobs, joblist.cancel, joblist.languages),
+    *(joblist.rename, joblist.delete, batches.batches, assets.upload, assets.whoami),
     *(listening.listen, webhooks.webhooks, verification.verify, completion.completion),
 ):
     cli.add_command(command)
