@@ -1,5 +1,5 @@
 """`python -m video_translation_server`: the command line."""
 
-from video_translation_server.cli import main
+from video_translation_server.cli.program import main
 
 main()

@@ -11,7 +11,7 @@ from video_translation_server import __version__
 from video_translation_server.api.answers import Limit, Token, answer, decode_token, encode_token, page
 from video_translation_server.api.auth import Admin
 from video_translation_server.api.context import Surroundings
-from video_translation_server.api.shown import listed
+from video_translation_server.api.shown import listed, shown
 from video_translation_server.api.translations import Wanted
 from video_translation_server.wire.events import iso_time
 from video_translation_server.wire.responses import Answer, Page, ServerStatus, TranslationOfAny
@@ -41,5 +41,12 @@ async def jobs(
     place = decode_token("jobs", token)
     found, more = await context.store.jobs(workspace_id, limit=limit, token=place, wanted=wanted)
     now = context.clock.now()
-    shown = [listed(job, context, now) | {"workspace_id": job.workspace_id} for job in found]
-    return page(shown, encode_token("jobs", more))
+    resources = [listed(job, context, now) | {"workspace_id": job.workspace_id} for job in found]
+    return page(resources, encode_token("jobs", more))
+
+
+@router.get("/jobs/{video_translation_id}", response_model=Answer[TranslationOfAny])
+async def job(video_translation_id: str, context: Surroundings) -> Response:
+    """One job, of whichever workspace."""
+    found = await context.store.job(None, video_translation_id)
+    return answer(await shown(found, context) | {"workspace_id": found.workspace_id})

@@ -118,6 +118,7 @@ ADMIN_CALLS = [
     ("GET", f"{WORKSPACES}/ws_default"),
     ("GET", "/v3/admin/status"),
     ("GET", "/v3/admin/jobs"),
+    ("GET", "/v3/admin/jobs/vt_1"),
     ("POST", f"{WORKSPACES}/ws_default/keys"),
     ("GET", f"{WORKSPACES}/ws_default/keys"),
     ("DELETE", f"{KEYS}/key_1"),

@@ -58,6 +58,15 @@ async def test_jobs_of_all_workspaces_are_listed_and_narrowed(locked: Rig) -> No
     assert await listed(locked, created_after=locked.clock.now()) == []
 
 
+async def test_a_job_is_found_in_whichever_workspace_it_is(locked: Rig) -> None:
+    await create(locked, IN_RED, "two")
+    found = conforms(await locked.http.get(f"{ALL_JOBS}/two", headers=ROOT), Answer[TranslationOfAny])["data"]
+    own = (await locked.http.get(f"{JOBS}/two", headers=IN_RED)).json()["data"]
+    assert found == own | {"workspace_id": "red"}
+    unknown = await locked.http.get(f"{ALL_JOBS}/none", headers=ROOT)
+    refused(unknown, 404, "resource_not_found", "video_translation_id", "none")
+
+
 async def test_jobs_are_counted_in_all_and_in_one(locked: Rig) -> None:
     await create(locked, IN_BLUE, "one", outcome="failed", progression="immediate")
     await create(locked, IN_RED, "two")

@@ -1,4 +1,4 @@
-"""The command line, as a process: what it says, how it refuses, how it ends."""
+"""`serve`, as a process: what it says, how it refuses, how it ends."""
 
 import contextlib
 import json
@@ -12,12 +12,10 @@ from pathlib import Path
 
 import httpx
 import pytest
-from typer.testing import CliRunner
 
+from tests.server.commands import invoked
 from tests.server.process import PROMPT, Server, ran, started
 from tests.server.rig import ENDPOINTS, JOBS, VIDEO
-from video_translation_server import __version__
-from video_translation_server.cli import cli
 from video_translation_server.serve import bind
 from video_translation_server.settings import Settings
 
@@ -39,15 +37,6 @@ def silent_receiver() -> Iterator[tuple[str, socket.socket]]:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         listening.settimeout(10)
         yield f"http://127.0.0.1:{listening.getsockname()[1]}/hook", listening
-
-
-def test_version_and_help(tmp_path: Path) -> None:
-    assert ran("version", folder=tmp_path).stdout == f"{__version__}\n"
-    text = ran("serve", "--help", folder=tmp_path, COLUMNS="200", NO_COLOR="1").stdout
-    for name in Settings.model_fields:
-        assert f"--{name.replace('_', '-')}" in text
-    assert "TRANSLATION_TIME" in text
-    assert "VTS_PORT" in text
 
 
 def test_the_first_line_is_where_it_listens(tmp_path: Path) -> None:
@@ -134,7 +123,7 @@ def test_a_database_in_use_is_told_and_its_server_goes_on(tmp_path: Path) -> Non
 )
 def test_a_bad_flag_is_named(flags: list[str], words: list[str]) -> None:
     """Refused before anything of the server is loaded, so that no process of its own is needed to see it."""
-    result = CliRunner().invoke(cli, ["serve", *flags])
+    result = invoked("serve", *flags)
     assert (result.exit_code, result.stdout) == (2, "")
     assert all(line.startswith("error: ") for line in result.stderr.splitlines())
     for word in words:
@@ -162,7 +151,7 @@ def test_an_unknown_flag_is_refused(tmp_path: Path) -> None:
 
 def test_a_bad_variable_is_named_too() -> None:
     for variable, value, flag in (("TRANSLATION_TIME", "fast", "--translation-time"), ("VTS_PORT", "http", "--port")):
-        result = CliRunner().invoke(cli, ["serve"], env={variable: value})
+        result = invoked("serve", **{variable: value})
         assert result.exit_code == 2
         assert flag in result.stderr
         assert repr(value) in result.stderr
