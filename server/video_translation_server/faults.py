@@ -60,6 +60,10 @@ class Faults:
         self.journal: deque[Asked] = deque(maxlen=JOURNAL)
         self.clear()
 
+    def __bool__(self) -> bool:
+        """Whether anything can go wrong at all."""
+        return bool(self._rules)
+
     @property
     def rules(self) -> list[Fault]:
         """The rules that can still happen."""

@@ -31,7 +31,7 @@ class RetryPolicy:
         `chance` is a random number from [0, 1) that picks the jitter.
         """
         if is_success(outcome):
-            return Delivered()
+            return _DELIVERED
         if outcome.kind is OutcomeKind.STATUS and outcome.status == GONE:
             return Gone()
         if tries > len(self.delays):
@@ -42,6 +42,7 @@ class RetryPolicy:
 
 
 GONE = 410
+_DELIVERED = Delivered()
 OVERLOADED = frozenset({429, 502, 503, 504})
 TIMEOUTS = frozenset({OutcomeKind.CONNECT_TIMEOUT, OutcomeKind.READ_TIMEOUT, OutcomeKind.SLOW_BODY})
 

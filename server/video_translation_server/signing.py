@@ -5,7 +5,8 @@ real service's own.
 """
 
 import base64
-import hmac
+import binascii
+import hashlib
 import secrets as random_secrets
 from collections.abc import Sequence
 from functools import lru_cache
@@ -17,6 +18,8 @@ PRIVATE_PREFIX = "whsk_"
 PUBLIC_PREFIX = "whpk_"
 SECRET_BYTES = 32
 SEED_BYTES = 32
+_BLOCK = 64
+"""Bytes that SHA-256 takes at a time."""
 
 
 def new_secret() -> str:
@@ -48,26 +51,51 @@ def signature_headers(
     """
     time = str(timestamp)
     signed = f"{event_id}.{time}.".encode() + body
-    entries = [f"v1,{_base64(hmac.digest(_key(secret), signed, 'sha256'))}" for secret in secrets]
+    entries = [f"v1,{_base64(_standard(secret).digest(signed))}" for secret in secrets]
     if private_key is not None:
         entries.append(f"v1a,{_base64(_ed25519(private_key).sign(signed))}")
     return {
         "webhook-id": event_id,
         "webhook-timestamp": time,
         "webhook-signature": " ".join(entries),
-        "Heygen-Signature": hmac.digest(secrets[0].encode(), body, "sha256").hex(),
+        "Heygen-Signature": _heygen(secrets[0]).digest(body).hex(),
         "Heygen-Timestamp": time,
         "Heygen-Event-Id": event_id,
     }
 
 
+class _Hmac:
+    """HMAC-SHA256 (RFC 2104) under one key, whose two key blocks are hashed once.
+
+    For a body of a kilobyte, the standard library's `hmac.digest` takes twice as long: it sets the key up each time.
+    """
+
+    __slots__ = ("_inner", "_outer")
+
+    def __init__(self, key: bytes) -> None:
+        block = (hashlib.sha256(key).digest() if len(key) > _BLOCK else key).ljust(_BLOCK, b"\0")
+        self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block))
+        self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
+
+    def digest(self, message: bytes) -> bytes:
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(message)
+        outer.update(inner.digest())
+        return outer.digest()
+
+
 def _base64(data: bytes) -> str:
-    return base64.b64encode(data).decode()
+    return binascii.b2a_base64(data, newline=False).decode()
 
 
 @lru_cache(maxsize=1024)
-def _key(secret: str) -> bytes:
-    return base64.b64decode(secret.removeprefix(SECRET_PREFIX))
+def _standard(secret: str) -> _Hmac:
+    return _Hmac(base64.b64decode(secret.removeprefix(SECRET_PREFIX)))
+
+
+@lru_cache(maxsize=1024)
+def _heygen(secret: str) -> _Hmac:
+    return _Hmac(secret.encode())
 
 
 @lru_cache(maxsize=1024)

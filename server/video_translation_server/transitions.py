@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import structlog
 
+from video_translation_server.logs import lines_together
 from video_translation_server.model import Batch, Change
 from video_translation_server.store import Keep, Store
 
@@ -23,14 +24,15 @@ async def record(
 ) -> list[bool]:
     """Commit changes as `Store.record` does, with one log line per transition that took place."""
     recorded = await store.record(changes, batch=batch, at_most=at_most, keep=keep)
-    for change, took_place in zip(changes, recorded, strict=True):
-        if took_place:
-            log.info(
-                "transition",
-                status=str(change.job.status),
-                job_id=change.job.id,
-                sequence=change.job.sequence,
-                event_id=change.event.id,
-                workspace_id=change.job.workspace_id,
-            )
+    with lines_together():
+        for change, took_place in zip(changes, recorded, strict=True):
+            if took_place:
+                log.info(
+                    "transition",
+                    status=change.job.status,
+                    job_id=change.job.id,
+                    sequence=change.job.sequence,
+                    event_id=change.event.id,
+                    workspace_id=change.job.workspace_id,
+                )
     return recorded

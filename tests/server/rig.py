@@ -122,8 +122,10 @@ class FakeSender:
         self.is_closed = False
         self._clock = clock
 
-    async def post(self, url: str, headers: Mapping[str, str], body: bytes, *, deadline: float) -> Outcome:
-        post = Post(url, dict(headers), body, deadline, self._clock.now())
+    def post(self, url: str, headers: Mapping[str, str], body: bytes, *, deadline: float) -> asyncio.Future[Outcome]:
+        return asyncio.ensure_future(self._answer(Post(url, dict(headers), body, deadline, self._clock.now())))
+
+    async def _answer(self, post: Post) -> Outcome:
         self.posts.append(post)
         self.in_flight.append(post)
         self.peak = max(self.peak, len(self.in_flight))

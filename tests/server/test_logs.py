@@ -114,3 +114,29 @@ def test_a_file_gets_the_same_lines_at_its_end(tmp_path: Path, capsys: pytest.Ca
 def test_a_file_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="missing"):
         logs.configure(level="info", form="text", file=tmp_path / "missing" / "server.log")
+
+
+def test_lines_of_a_block_come_together_and_in_order(tmp_path: Path) -> None:
+    file = tmp_path / "server.log"
+    logs.configure(level="info", form="text", file=file)
+    with logs.lines_together():
+        logger().info("attempt", number=1)
+        logger().info("attempt", number=2)
+        assert file.read_text() == ""
+    assert [line.partition("attempt ")[2] for line in file.read_text().splitlines()] == ["number=1", "number=2"]
+
+
+def test_lines_of_a_block_that_raises_are_not_lost(tmp_path: Path) -> None:
+    file = tmp_path / "server.log"
+    logs.configure(level="info", form="text", file=file)
+    with pytest.raises(ZeroDivisionError), logs.lines_together():  # noqa: PT012  (a block is the point)
+        logger().info("attempt", number=1)
+        _ = 1 / 0
+    logger().info("attempt", number=2)
+    assert [line[-1] for line in file.read_text().splitlines()] == ["1", "2"]
+
+
+def test_a_percent_sign_is_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure(level="info", form="text", file=None)
+    logger().info("request", **{"share_%s": "100%s"})
+    assert capsys.readouterr().err.endswith(" - INFO - request share_%s=100%s\n")

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import msgspec
 import structlog
 
 from video_translation_server.clock import Clock
@@ -20,8 +21,7 @@ from video_translation_server.wire.events import iso_time
 log = structlog.get_logger("delivery")
 
 
-@dataclass(frozen=True, slots=True)
-class Flight:
+class Flight(msgspec.Struct, frozen=True, gc=False):
     """An attempt under way.
 
     Attributes:
@@ -57,7 +57,7 @@ class Attempter:
             ValueError: A header of the endpoint cannot be sent.
         """
         started_at, started = self.clock.now(), time.perf_counter()
-        return Flight(claim, started_at, started, asyncio.ensure_future(self.carrier.carry(claim)))
+        return Flight(claim, started_at, started, self.carrier.carry(claim))
 
     def judge(self, flight: Flight) -> Settlement:
         """Judge what came of an attempt that has its outcome."""
@@ -89,7 +89,7 @@ def log_settlement(settlement: Settlement, *, held: bool) -> None:
         endpoint_id=claim.endpoint_id,
         delivery_id=claim.delivery_id,
         number=attempt.number,
-        outcome=str(outcome.kind),
+        outcome=outcome.kind,
         status=outcome.status,
         detail=outcome.detail or None,
         ms=round(attempt.duration * 1000, 1),

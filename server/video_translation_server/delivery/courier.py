@@ -3,10 +3,13 @@
 When that happens and what follows from the outcome is decided elsewhere.
 """
 
+import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from video_translation_server import __version__
 from video_translation_server.model import Claim, Outcome
@@ -22,7 +25,7 @@ HEADERS = {
 class Carrier(Protocol):
     """Whoever carries claims to their endpoints."""
 
-    def carry(self, claim: Claim) -> Awaitable[Outcome]:
+    def carry(self, claim: Claim) -> asyncio.Future[Outcome]:
         """Sign and POST a claim's event; what the network does is an outcome.
 
         Raises:
@@ -31,8 +34,7 @@ class Carrier(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Letter:
+class Letter(msgspec.Struct, frozen=True, gc=False):
     """A POST that is signed and not yet sent; `event_id` is for the log."""
 
     event_id: str
@@ -54,7 +56,7 @@ class Courier:
     deadline: float
     real_time: Callable[[], float] = time.time
 
-    def carry(self, claim: Claim) -> Awaitable[Outcome]:
+    def carry(self, claim: Claim) -> asyncio.Future[Outcome]:
         """Sign and POST a claim's event, as `Carrier.carry` says."""
         return self.send(self.seal(claim))
 
@@ -69,6 +71,6 @@ class Courier:
         )
         return Letter(claim.event_id, claim.url, claim.headers | HEADERS | signatures, claim.body)
 
-    def send(self, letter: Letter) -> Awaitable[Outcome]:
+    def send(self, letter: Letter) -> asyncio.Future[Outcome]:
         """POST what was signed."""
         return self.sender.post(letter.url, letter.headers, letter.body, deadline=self.deadline)

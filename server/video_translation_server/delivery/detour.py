@@ -39,6 +39,10 @@ class Detour:
         self._held: dict[Road, _Held] = {}
         self._waiting: dict[asyncio.Task[None], _Held] = {}
 
+    def __bool__(self) -> bool:
+        """Whether any letter is held back."""
+        return bool(self._held)
+
     def hold(self, road: Road, letter: Letter, seconds: float) -> None:
         """Hold a letter back until it is taken, for `seconds` of the server's clock at most."""
         held = self._held[road] = _Held(letter, self._clock.now() + seconds)

@@ -4,8 +4,6 @@ While nothing is ordered, a delivery costs a look more.
 """
 
 import asyncio
-from collections.abc import Awaitable
-from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -30,13 +28,13 @@ class FaultyCourier:
         self._faults = faults
         self._detour = detour
 
-    def carry(self, claim: Claim) -> Awaitable[Outcome]:
+    def carry(self, claim: Claim) -> asyncio.Future[Outcome]:
         """Sign and POST, or what the rule makes of it; raises as `Carrier.carry` does."""
-        held = self._detour.take((claim.url, claim.job_id))
+        held = self._detour.take((claim.url, claim.job_id)) if self._detour else None
         if held is not None:
-            return self._overtake(claim, held)
-        fault = self._faults.pick("webhook", claim.url, claim.body) if self._faults.rules else None
-        return self._courier.carry(claim) if fault is None else self._go_wrong(fault, claim)
+            return asyncio.ensure_future(self._overtake(claim, held))
+        fault = self._faults.pick("webhook", claim.url, claim.body) if self._faults else None
+        return self._courier.carry(claim) if fault is None else asyncio.ensure_future(self._go_wrong(fault, claim))
 
     async def _overtake(self, claim: Claim, held: Letter) -> Outcome:
         """Send the later one, then the earlier one; only then is the attempt over, so that `advance` waits for both."""
@@ -69,9 +67,9 @@ def _spoilt(fault: Fault, claim: Claim, courier: Courier) -> Letter:
         case "unknown_status":
             return courier.seal(_rewritten(claim, {}, FUTURE_STATUS))
         case "bad_signature":  # of other bytes than those that are sent
-            return replace(courier.seal(msgspec.structs.replace(claim, body=claim.body + b" ")), body=claim.body)
+            return msgspec.structs.replace(courier.seal(msgspec.structs.replace(claim, body=claim.body + b" ")), body=claim.body)
         case "truncated":
-            return replace(courier.seal(claim), body=claim.body[: len(claim.body) // 2])
+            return msgspec.structs.replace(courier.seal(claim), body=claim.body[: len(claim.body) // 2])
     return courier.seal(claim)
 
 

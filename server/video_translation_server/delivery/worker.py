@@ -14,6 +14,7 @@ import structlog
 from video_translation_server.clock import Clock
 from video_translation_server.delivery.attempt import Attempter, Flight, log_settlement
 from video_translation_server.errors import StoreError
+from video_translation_server.logs import lines_together
 from video_translation_server.model import Claim, Outcome, Settlement
 from video_translation_server.probe import Probe, unobserved
 from video_translation_server.store import Store
@@ -181,8 +182,9 @@ class Worker:
             raise
         finally:
             settled, self._settling = self._settling, []
-        for settlement, holds in zip(settled, held, strict=True):
-            log_settlement(settlement, held=holds)
+        with lines_together():
+            for settlement, holds in zip(settled, held, strict=True):
+                log_settlement(settlement, held=holds)
 
     def _leases(self) -> list[Claim]:
         """Every claim that is held."""

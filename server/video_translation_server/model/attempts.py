@@ -8,7 +8,7 @@ from enum import StrEnum
 import msgspec
 
 
-class Claim(msgspec.Struct, frozen=True, kw_only=True):
+class Claim(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A delivery leased to one worker, with all that an attempt needs.
 
     Attributes:
@@ -53,7 +53,7 @@ class OutcomeKind(StrEnum):
     PROTOCOL = "protocol"
 
 
-class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What one POST came to: a value, not an exception (decision 0010).
 
     Attributes:
@@ -73,28 +73,28 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     address: str | None = None
 
 
-class Delivered(msgspec.Struct, frozen=True):
+class Delivered(msgspec.Struct, frozen=True, gc=False):
     """Verdict: the receiver has it."""
 
 
-class RetryAt(msgspec.Struct, frozen=True):
+class RetryAt(msgspec.Struct, frozen=True, gc=False):
     """Verdict: try again at `due_at`."""
 
     due_at: float
 
 
-class Dead(msgspec.Struct, frozen=True):
+class Dead(msgspec.Struct, frozen=True, gc=False):
     """Verdict: the retry window has ended; the delivery is kept and can be replayed."""
 
 
-class Gone(msgspec.Struct, frozen=True):
+class Gone(msgspec.Struct, frozen=True, gc=False):
     """Verdict: the receiver wants no more (410); the endpoint is disabled, its deliveries are kept."""
 
 
 Verdict = Delivered | RetryAt | Dead | Gone
 
 
-class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+class Attempt(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One line of the attempt log.
 
     Attributes:
@@ -108,7 +108,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     outcome: Outcome
 
 
-class Settlement(msgspec.Struct, frozen=True, kw_only=True):
+class Settlement(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What a worker hands back for a claim: the attempt it made and the verdict on it.
 
     `strained` tells that the receiver is overloaded (429, 502, 503, 504, a time-out): it is to be slowed down.

@@ -12,7 +12,7 @@ import structlog
 from video_translation_server.errors import InvalidError
 from video_translation_server.model import Outcome, OutcomeKind
 from video_translation_server.outbound import guard
-from video_translation_server.outbound.answer import Answer
+from video_translation_server.outbound.answer import Answer, Memory
 from video_translation_server.outbound.dial import Dialler, OpenSocket, blocked, plain_socket
 from video_translation_server.outbound.exchange import Exchange, Repeat
 from video_translation_server.outbound.guard import AddressPolicy
@@ -62,6 +62,7 @@ class Http1Sender:
         self._keep_body = keep_body
         self._tls = tls_context(ca_file, ResumingContext)
         self._resolver = resolver if resolver is not None else PoolResolver()
+        self._memory: Memory = {}
         self._pool = Pool(keepalive)
         self._dialler = Dialler(
             policy, self._resolver, self._tls, open_socket, self._wire, connect_timeout=connect_timeout
@@ -138,7 +139,7 @@ class Http1Sender:
         return dialled.with_failures(outcome)
 
     def _wire(self, place: Place, address: str) -> Wire:
-        answer = Answer(self._max_body, self._keep_body)
+        answer = Answer(self._max_body, self._keep_body, self._memory)
         return Wire(
             asyncio.get_running_loop(),
             self._pool,

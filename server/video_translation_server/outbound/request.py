@@ -8,6 +8,7 @@ import functools
 import re
 import urllib.parse
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import idna
 
@@ -81,18 +82,36 @@ def request_bytes(place: Place, headers: Mapping[str, str], body: bytes) -> byte
     Raises:
         ValueError: A header cannot be sent.
     """
-    lines = [f"{name}: {value}\r\n" for name, value in headers.items() if _is_sent(name)]
+    lines = _lines(tuple(headers))
     try:
-        block = "".join(lines).encode("latin-1")
+        block = (lines.form % tuple(headers.values())).encode("latin-1")
     except UnicodeEncodeError as exc:
         raise ValueError(f"the header block cannot be sent: {exc.object[exc.start]!r} is not Latin-1") from exc
-    # What remains without the characters of names and values must be the line ends from above.
-    if block.translate(None, _VALUE_BYTES) != b"\r\n" * len(lines):
+    # What remains without the characters of names and values must be the line ends of the form.
+    if block.translate(None, _VALUE_BYTES) != lines.ends:
         raise ValueError("a header's value contains a line break or another control character")
     return b"%bContent-Length: %d\r\n%b\r\n%b" % (place.head, len(body), block, body)
 
 
+class _Lines(NamedTuple):
+    """Lines of headers with certain names: with a place for each value, and their line ends alone."""
+
+    form: str
+    ends: bytes
+
+
 @functools.lru_cache(1024)
+def _lines(names: tuple[str, ...]) -> _Lines:
+    """The lines for headers of these names, in their order; nearly all attempts have the same few.
+
+    Raises:
+        ValueError: One is no valid name, or not the caller's to set.
+    """
+    # `%.0s` takes a value and writes nothing of it.
+    lines = [f"{name.replace('%', '%%')}: %s\r\n" if _is_sent(name) else "%.0s" for name in names]
+    return _Lines("".join(lines), b"\r\n" * sum(line != "%.0s" for line in lines))
+
+
 def _is_sent(name: str) -> bool:
     """Whether the caller's header of this name goes out: all but the one that we always set alike.
 

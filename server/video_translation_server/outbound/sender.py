@@ -3,7 +3,8 @@
 When to send, what to sign and what follows from the outcome is decided elsewhere.
 """
 
-from collections.abc import Awaitable, Mapping
+import asyncio
+from collections.abc import Mapping
 from typing import Protocol
 
 from video_translation_server.model import Outcome
@@ -12,10 +13,10 @@ from video_translation_server.model import Outcome
 class Sender(Protocol):
     """The seam: whoever sends sees this and nothing of the engine behind it."""
 
-    def post(self, url: str, headers: Mapping[str, str], body: bytes, *, deadline: float) -> Awaitable[Outcome]:
-        """POST the body; await the outcome at the end of the answer. A redirect is a status like any other.
+    def post(self, url: str, headers: Mapping[str, str], body: bytes, *, deadline: float) -> asyncio.Future[Outcome]:
+        """POST the body; the future has the outcome at the end of the answer. A redirect is a status like any other.
 
-        Cancelling what waits for it closes its connection.
+        Cancelling it closes its connection.
 
         Args:
             url: As registered; it is judged anew, and a forbidden one is an outcome.

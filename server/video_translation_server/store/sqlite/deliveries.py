@@ -8,16 +8,16 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import apsw
-import msgspec
 
 from video_translation_server.errors import ConflictError, NotFoundError
 from video_translation_server.model import Attempt, Delivery, DeliveryState, Event, Outcome, OutcomeKind
 from video_translation_server.store.base import DeliveryFilter
+from video_translation_server.store.sqlite.rows import Rows
 from video_translation_server.wire.deliveries import DELIVERY_PREFIX
 from video_translation_server.wire.events import BY_NAME_ONLY, CALLBACK_TYPES, FINAL_TYPES, PROGRESS
 
-Lane = tuple[int, int, int]
-"""(endpoint, job, lane): within one, deliveries go one after the other."""
+Lane = tuple[int, int | None, int]
+"""(endpoint, job, lane): within one, deliveries go one after the other, where there is a job."""
 
 FIRST, AGAIN = 0, 1
 """The lanes: of first deliveries, and of those taken up again."""
@@ -60,13 +60,17 @@ UPDATE deliveries SET state = 'superseded', due_at = NULL, settled_at = :now WHE
 RETURNING endpoint, job, lane
 """
 
-_RELEASE_NEXT = """
-UPDATE deliveries SET state = 'due', due_at = :now WHERE state = 'waiting' AND id IN (
-  SELECT (SELECT d.id FROM deliveries d
-          WHERE d.endpoint = l.value ->> 0 AND d.job = l.value ->> 1 AND d.lane = l.value ->> 2
-            AND d.settled_at IS NULL ORDER BY d.event LIMIT 1)
-  FROM json_each(:lanes) l)
-"""
+_RELEASE_NEXT = Rows(
+    """
+WITH l (endpoint, job, lane, now) AS (VALUES {rows})
+UPDATE deliveries SET state = 'due', due_at = next.now
+FROM (SELECT now, (SELECT d.id FROM deliveries d
+                   WHERE d.endpoint = l.endpoint AND d.job = l.job AND d.lane = l.lane AND d.settled_at IS NULL
+                   ORDER BY d.event LIMIT 1) AS id FROM l) next
+WHERE deliveries.id = next.id AND deliveries.state = 'waiting'
+""",
+    columns=4,
+)
 
 DELIVERY = "d.id, e.id, e.type, p.id, j.id, e.sequence, d.state, d.attempts, d.due_at, d.first_attempt_at, d.settled_at"
 _JOINED = (
@@ -113,9 +117,7 @@ def supersede(connection: apsw.Connection, *, job: int, now: float) -> None:
 
 def release_next(connection: apsw.Connection, lanes: Iterable[Sequence[Any]], *, now: float) -> None:
     """Make the oldest that waits in each lane due; lanes without a job have no order."""
-    ordered = [lane for lane in lanes if lane[1] is not None]
-    if ordered:
-        connection.execute(_RELEASE_NEXT, {"lanes": msgspec.json.encode(ordered).decode(), "now": now})
+    _RELEASE_NEXT.execute(connection, [(*lane, now) for lane in lanes if lane[1] is not None])
 
 
 def make_due(connection: apsw.Connection, *, endpoint: int, now: float) -> None:

@@ -75,8 +75,11 @@ class AiohttpSender:
         self._pooled: aiohttp.ClientSession | None = None
         self._fresh: aiohttp.ClientSession | None = None
 
-    async def post(self, url: str, headers: Mapping[str, str], body: bytes, *, deadline: float) -> Outcome:
+    def post(self, url: str, headers: Mapping[str, str], body: bytes, *, deadline: float) -> asyncio.Future[Outcome]:
         """See `Sender.post`."""
+        return asyncio.ensure_future(self._post(url, headers, body, deadline))
+
+    async def _post(self, url: str, headers: Mapping[str, str], body: bytes, deadline: float) -> Outcome:
         if self._closed:
             raise RuntimeError("the sender is closed; make a new one")
         place = self._place(url)
