@@ -67,7 +67,9 @@ def _spoilt(fault: Fault, claim: Claim, courier: Courier) -> Letter:
         case "unknown_status":
             return courier.seal(_rewritten(claim, {}, FUTURE_STATUS))
         case "bad_signature":  # of other bytes than those that are sent
-            return msgspec.structs.replace(courier.seal(msgspec.structs.replace(claim, body=claim.body + b" ")), body=claim.body)
+            return msgspec.structs.replace(
+                courier.seal(msgspec.structs.replace(claim, body=claim.body + b" ")), body=claim.body
+            )
         case "truncated":
             return msgspec.structs.replace(courier.seal(claim), body=claim.body[: len(claim.body) // 2])
     return courier.seal(claim)
