@@ -141,9 +141,10 @@ def test_a_file_from_before_gets_its_turns(tmp_path: Path) -> None:
         connection.execute(step)
     for number in (1, 2):
         endpoints.create(connection, endpoint(f"ep_{number}"))
-    record(connection, "job_1", "job_2", "job_3")
-    connection.execute("UPDATE deliveries SET due_at = due_at + id WHERE endpoint = 1")
-    connection.execute("UPDATE deliveries SET claim_id = 1, leased_until = 1 WHERE endpoint = 2")
+    # Not through `record`, which writes as the newest schema wants it.
+    due = "INSERT INTO deliveries (event, endpoint, job, state, due_at, claim_id, leased_until) VALUES "
+    connection.executemany(due + "(?1, 1, ?1, 'due', ?2 + ?1, NULL, NULL)", [(job, NOW) for job in (1, 2, 3)])
+    connection.executemany(due + "(?1, 2, ?1, 'due', ?2, 1, 1)", [(job, NOW) for job in (1, 2, 3)])
     for step in migrations()[before:]:
         connection.execute(step)
     assert turns(connection) == {1: 1}
