@@ -20,7 +20,8 @@ router = APIRouter(prefix="/v3/assets", tags=["assets"])
 _FORM = {
     "type": "object",
     "required": ["file"],
-    "properties": {"file": {"type": "string", "format": "binary"}},
+    "properties": {"file": {"type": "string", "format": "binary", "minLength": 1}},
+    "additionalProperties": False,
 }
 BODY = {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": _FORM}}}}
 

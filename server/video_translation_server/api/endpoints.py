@@ -84,7 +84,9 @@ async def get(endpoint_id: str, workspace: Workspace, context: Surroundings) -> 
 async def patch(endpoint_id: str, request: EndpointPatch, workspace: Workspace, context: Surroundings) -> Response:
     """Change what is named; `events` is replaced whole. Enabling offers what was held meanwhile."""
     given = request.model_dump(include=request.model_fields_set)
-    for name in ("url", "status", "headers", "ordering"):
+    if request.url is None:
+        given.pop("url", None)  # the real service takes null there
+    for name in ("status", "headers", "ordering"):
         if name in given and given[name] is None:
             raise InvalidError(f"{name} cannot be null; leave it out to keep it", param=name)
     if "url" in given:

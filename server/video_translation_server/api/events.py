@@ -28,7 +28,7 @@ async def list_(
     limit: Limit = 10,
     token: Token = None,
     after: Annotated[str | None, Query(max_length=255, description="An event id or a cursor: read forward")] = None,
-    event_type: Annotated[str | None, Query(max_length=255)] = None,
+    event_type: Annotated[str | None, Query(max_length=255, json_schema_extra={"enum": [*EVENT_TYPES]})] = None,
     entity_id: Annotated[str | None, Query(max_length=255, description="A job's id, or a batch's")] = None,
     video_translate_id: Annotated[str | None, Query(max_length=255, description="A job id")] = None,
 ) -> Response:

@@ -15,11 +15,15 @@ import contextlib
 from collections.abc import Awaitable, Callable, Iterator
 
 from video_translation_server.clock import VirtualClock
+from video_translation_server.errors import InvalidError
 from video_translation_server.model import Workers
 from video_translation_server.store import UNLIMITED, Store
 
 LOOK_EVERY = 0.05
 """Real seconds between two looks at the store when no bell has rung; bells are hints."""
+
+LATEST = 221_845_392_000.0
+"""The beginning of the year 9000, Unix seconds: what is planned from there on still has a date that can be written."""
 
 Chore = Callable[[], Awaitable[None]]
 Due = Callable[[], float | None]
@@ -57,10 +61,14 @@ class Timeline:
             await self._keep()
 
     async def advance(self, seconds: float) -> None:
-        """Set the clock `seconds` forward; everything that is due on the way happens, in the order of its time."""
+        """Set the clock `seconds` forward; everything that is due on the way happens, in the order of its time.
+
+        Raises:
+            InvalidError: It would stand beyond the year 9000.
+        """
         async with self._turn:
             with self._standing_still():
-                target = self._clock.now() + seconds
+                target = _allowed(self._clock.now() + seconds, param="seconds")
                 await self._settled()
                 while (due := await self.next_due()) is not None and due <= target:
                     await self._reach(due)
@@ -69,13 +77,17 @@ class Timeline:
             await self._keep()
 
     async def advance_to_next(self) -> None:
-        """Set the clock to the next instant at which anything is due; where nothing is, it stays."""
+        """Set the clock to the next instant at which anything is due; where nothing is, it stays.
+
+        Raises:
+            InvalidError: It would stand beyond the year 9000.
+        """
         async with self._turn:
             with self._standing_still():
                 await self._settled()
                 due = await self.next_due()
                 if due is not None:
-                    await self._reach(due)
+                    await self._reach(_allowed(due, param="to"))
             await self._keep()
 
     async def next_due(self) -> float | None:
@@ -124,3 +136,9 @@ class Timeline:
         now = self._clock.now()
         due = await self._store.due_jobs(now, 1, workers=self._workers)
         return bool(due) or await self._store.is_delivering(now)
+
+
+def _allowed(instant: float, *, param: str) -> float:
+    if instant > LATEST:
+        raise InvalidError("the clock cannot be set beyond the year 9000; begin anew on another database", param=param)
+    return instant

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import (
     AfterValidator,
     BeforeValidator,
+    ConfigDict,
     Field,
     ValidationInfo,
     field_validator,
@@ -19,7 +20,7 @@ from pydantic import (
 
 from video_translation_server.model import DEFAULT_PRIORITY, Subject
 from video_translation_server.wire.events import EVENT_TYPES
-from video_translation_server.wire.languages import KNOWN
+from video_translation_server.wire.languages import KNOWN, LANGUAGES
 from video_translation_server.wire.scripts import OWN_ID, Script
 from video_translation_server.wire.strict import Strict
 
@@ -110,15 +111,35 @@ def _sendable_headers(headers: dict[str, str]) -> dict[str, str]:
     return headers
 
 
+_HEADER_NAMES: dict[str, Any] = {"propertyNames": {"pattern": f"^{_TOKEN.pattern}$"}}
+
+# What the validators refuse, the description of the API says too, as far as a schema can.
 AwareTime = Annotated[datetime, BeforeValidator(_aware_time)]
-Headers = Annotated[dict[str, str], Field(max_length=20), AfterValidator(_sendable_headers)]
-Language = Annotated[str, AfterValidator(_known_language)]
-EventType = Annotated[str, AfterValidator(_known_event_type)]
-WebUrl = Annotated[str, Field(max_length=2048), AfterValidator(_web_url)]
+Headers = Annotated[
+    dict[str, str], Field(max_length=20, json_schema_extra=_HEADER_NAMES), AfterValidator(_sendable_headers)
+]
+Language = Annotated[str, Field(json_schema_extra={"enum": list(LANGUAGES)}), AfterValidator(_known_language)]
+EventType = Annotated[str, Field(json_schema_extra={"enum": [*EVENT_TYPES]}), AfterValidator(_known_event_type)]
+WebUrl = Annotated[
+    str, Field(max_length=2048, json_schema_extra={"pattern": "^https?://[A-Za-z0-9]"}), AfterValidator(_web_url)
+]
+
+
+def _exactly(kind: str, *, but: str) -> dict[str, Any]:
+    return {"type": {"const": kind}, kind: {"type": "string"}, but: {"type": "null"}}
 
 
 class Media(Strict):
     """A file by URL or by the id of an uploaded asset."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [
+                {"properties": _exactly("url", but="asset_id"), "required": ["url"]},
+                {"properties": _exactly("asset_id", but="url"), "required": ["asset_id"]},
+            ]
+        }
+    )
 
     type: Literal["url", "asset_id"]
     url: WebUrl | None = None

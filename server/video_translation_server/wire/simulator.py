@@ -5,7 +5,7 @@ They are ours alone; what they do is said in contract/README.md.
 
 from typing import Literal
 
-from pydantic import BaseModel, Field, ValidationInfo, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from video_translation_server.wire.strict import Strict
 
@@ -18,6 +18,15 @@ class Nothing(Strict):
 
 class AdvanceRequest(Strict):
     """Body of `POST /_sim/clock/advance`: by `seconds`, or `to` the next instant at which anything is due."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [
+                {"properties": {"seconds": {"type": "number"}, "to": {"type": "null"}}, "required": ["seconds"]},
+                {"properties": {"to": {"type": "string"}, "seconds": {"type": "null"}}, "required": ["to"]},
+            ]
+        }
+    )
 
     seconds: float | None = Field(None, ge=0, le=TEN_YEARS, allow_inf_nan=False)
     to: Literal["next"] | None = None
@@ -63,6 +72,14 @@ SECONDS = {"reorder": 60.0}
 
 class FaultRequest(Strict):
     """Body of `POST /_sim/faults`: one rule (`faults.Fault` says what each field is)."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [
+                {"properties": {"on": {"const": on}, "kind": {"enum": list(kinds)}}} for on, kinds in KINDS.items()
+            ]
+        }
+    )
 
     on: Literal["api", "webhook"]
     kind: str

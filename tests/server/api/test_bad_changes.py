@@ -18,7 +18,6 @@ NOT_FOR_PATCH = ("entity_id", "ttl_seconds", "asymmetric", "endpoint_id", "creat
 
 PATCH_ROWS: list[bad_fields.Row] = [
     *bad_fields.SHARED,
-    ({"url": None}, "url", "null"),
     ({"status": None}, "status", "null"),
     ({"status": "paused"}, "status", "'disabled'"),
     ({"status": "Enabled"}, "status", "'enabled'"),

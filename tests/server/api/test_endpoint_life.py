@@ -94,6 +94,11 @@ async def test_a_change_changes_what_it_names_and_nothing_else(
     assert await patched(http, **change) == before | change
 
 
+async def test_null_keeps_the_url_as_the_real_service_takes_it(rig: Rig, http: httpx.AsyncClient) -> None:
+    await rig.register()
+    assert (await patched(http, url=None, events=["batch.finished"]))["url"] == HOOK
+
+
 async def test_a_type_named_twice_in_a_change_counts_once(rig: Rig, http: httpx.AsyncClient) -> None:
     await rig.register()
     assert (await patched(http, events=["batch.finished"] * 3))["events"] == ["batch.finished"]

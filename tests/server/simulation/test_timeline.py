@@ -17,7 +17,7 @@ from tests.server.rig import DELIVERIES, ENDPOINTS, EVENTS, JOBS, VIDEO
 from video_translation_server import app
 from video_translation_server.settings import Settings
 from video_translation_server.wire.responses import Answer, Translation
-from video_translation_server.wire.simulator import ClockAnswer, Erased, SimulatorHealth
+from video_translation_server.wire.simulator import TEN_YEARS, ClockAnswer, Erased, SimulatorHealth
 
 CLOCK = "/_sim/clock"
 DELAYS = (5, 30, 120, 600, 1800, 3600, 7200, 14400, 28800, 28800)
@@ -227,6 +227,19 @@ async def test_what_does_not_fit_is_refused_by_name(
     http: httpx.AsyncClient, path: str, body: dict[str, Any], param: str
 ) -> None:
     refused(await http.post(f"/_sim/{path}", json=body), 400, "invalid_parameter", param)
+
+
+async def test_the_clock_is_not_set_to_where_time_cannot_be_written(http: httpx.AsyncClient) -> None:
+    answer = await http.post("/_sim/clock/advance", json={"seconds": TEN_YEARS})
+    while answer.status_code == 200:
+        before = answer.json()["data"]
+        answer = await http.post("/_sim/clock/advance", json={"seconds": TEN_YEARS})
+    refused(answer, 400, "invalid_parameter", "seconds")
+    assert before["now"].startswith("89")
+    job_id = await translate(http)
+    after = await turned(http, "advance", seconds=600)
+    assert before["now"] < after["now"]
+    assert (await job(http, job_id))["status"] == "completed"
 
 
 @pytest.mark.parametrize("verb", ["complete", "fail", "advance", "stall", "reset"])
