@@ -134,10 +134,10 @@ def test_why_a_server_does_not_start_is_told_and_nothing_is_left(folder: Folder)
         port = str(taken.getsockname()[1])
         busy = folder.start("--port", port, code=2)
     assert f"port {port}" in busy["error"]["message"]
-    assert folder.instance.running() is None
+    assert not folder.instance.path.exists()
     late = folder.start("--timeout", "0.01", code=3)
-    assert "did not answer within 0.01 s" in late["error"]["message"]
-    assert folder.instance.running() is None
+    assert "no answer within 0.01 s" in late["error"]["message"]
+    assert not folder.instance.path.exists()
     assert "missing" in folder.start("--log-file", "missing/x.log", code=2)["error"]["message"]
 
 

@@ -39,18 +39,20 @@ def start(session: Session, /, *, timeout: float, log_file: str | None, **given:
     """
     read(given)
     instance, log = session.instance, Path(log_file or LOG_FILE)
-    stdout = None if instance.running() else instance.claim()
-    if stdout is None:
-        raise _runs_already(instance)
     # Through its environment: arguments, which everybody can read, may have keys among them.
     settings = {variable(name): value for name, value in given.items() if value is not None}
     environment = {name: value for name, value in os.environ.items() if name != variable("log_file")} | settings
-    with stdout, _opened(log) as stderr:
+    with _opened(log) as stderr:
         before = stderr.tell()
-        process = _spawn(environment, stdout, stderr)
-        url = _url_of(process, instance, timeout)
+        process = _spawn(instance, environment, stderr)
+    url = _url_of(process, instance, timeout)
     if url is None:
-        raise _not_started(process, log, before, timeout)
+        is_late = process.poll() is None
+        process.kill()
+        process.wait()
+        instance.remove(_KILLED_WITHIN)
+        words = _words_since(before, log)
+        raise _late(timeout, log, words) if is_late else _ended(process.returncode, log, words)
     record = {"url": url, "pid": process.pid, "pid_file": str(instance.path), "log_file": str(log)}
     session.output.show(record, url)
     session.output.remark(f"started as process {process.pid}; log: {log}; end it with `video-translation-server stop`")
@@ -85,23 +87,27 @@ def stop(session: Session, /, *, timeout: float) -> None:
     session.output.show({"stopped": True, "killed": killed, "pid": pid, "pid_file": str(instance.path)}, how)
 
 
-def _spawn(environment: dict[str, str], stdout: IO[str], stderr: IO[str]) -> subprocess.Popen[bytes]:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "video_translation_server", "serve"],
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=stdout,
-        stderr=stderr,
-        # Ctrl-C in this terminal, and its end, are not meant for the server.
-        start_new_session=True,
-    )
-    stdout.write(f"{process.pid}\n")
-    stdout.flush()
+def _spawn(instance: PidFile, environment: dict[str, str], stderr: IO[str]) -> subprocess.Popen[bytes]:
+    """The process, which alone holds the pid file."""
+    stdout = None if instance.running() else instance.claim()
+    if stdout is None:
+        raise _runs_already(instance)
+    with stdout:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "video_translation_server", "serve"],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=stderr,
+            # Ctrl-C in this terminal, and its end, are not meant for the server.
+            start_new_session=True,
+        )
+        stdout.write(f"{process.pid}\n")
     return process
 
 
 def _url_of(process: subprocess.Popen[bytes], instance: PidFile, timeout: float) -> str | None:
-    """Where it listens; None, and it has ended, where it did not come to that in time."""
+    """Where it listens; None where it has ended, or has not come to that in time."""
 
     def url() -> str | None:
         running = instance.running()
@@ -109,29 +115,30 @@ def _url_of(process: subprocess.Popen[bytes], instance: PidFile, timeout: float)
 
     try:
         until(lambda: process.poll() is not None or url() is not None, timeout)
-        found = url() if process.poll() is None else None
     except BaseException:
         process.kill()
         raise
-    if found is None and process.poll() is None:
-        process.kill()
-        process.wait()
-        process.returncode = TIMEOUT
-    return found
+    return url()
 
 
-def _not_started(process: subprocess.Popen[bytes], log: Path, before: int, timeout: float) -> Refusal:
-    """What the server itself said is the reason."""
+def _words_since(place: int, log: Path) -> list[str]:
     with log.open(encoding="utf-8", errors="replace") as file:
-        file.seek(before)
-        lines = file.read().splitlines()
-    told = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
-    if process.returncode == USAGE and told:
+        file.seek(place)
+        return file.read().splitlines()
+
+
+def _ended(returncode: int, log: Path, words: list[str]) -> Refusal:
+    """What the server itself said is the reason."""
+    told = [line.removeprefix("error: ") for line in words if line.startswith("error: ")]
+    if returncode == USAGE and told:
         return Refusal("\n".join(told), code=USAGE, reason="usage")
-    why = f"did not answer within {timeout:g} s" if process.returncode == TIMEOUT else "ended at once"
-    code = TIMEOUT if process.returncode == TIMEOUT else FAILED
-    words = "\n".join([f"the server {why}; the end of {log}:", *lines[-_LAST_WORDS:]])
-    return Refusal(words, code=code, reason="not_started")
+    message = "\n".join([f"the server ended at once; the end of {log}:", *words[-_LAST_WORDS:]])
+    return Refusal(message, code=FAILED, reason="not_started")
+
+
+def _late(timeout: float, log: Path, words: list[str]) -> Refusal:
+    message = "\n".join([f"no answer within {timeout:g} s; the end of {log}:", *words[-_LAST_WORDS:]])
+    return Refusal(message, code=TIMEOUT, reason="timeout")
 
 
 def _opened(log: Path) -> IO[str]:
