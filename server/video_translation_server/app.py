@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import random
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -23,6 +23,8 @@ from video_translation_server.delivery.worker import Worker
 from video_translation_server.faults import Faults
 from video_translation_server.ids import Ids, random_id
 from video_translation_server.links import Links
+from video_translation_server.loops import Loops
+from video_translation_server.media import Gallery, Studio
 from video_translation_server.model import DEFAULT_WORKSPACE, Workers
 from video_translation_server.outbound import AddressPolicy, Http1Sender, check_url
 from video_translation_server.probe import Probe, unobserved
@@ -43,8 +45,8 @@ from video_translation_server.wire.scripts import Script
 
 log = structlog.get_logger("app")
 
-RESTART_PAUSE = 1.0
-"""Seconds before a loop that failed is started again."""
+FILMS = "films"
+"""The folder of made files, in that of uploaded ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,16 +89,20 @@ async def running(
         detour = Detour(clock, courier.send)
         closing.push_async_callback(detour.clear)
         carrier = FaultyCourier(courier, faults, detour) if settings.simulator else courier
-        loops = _Loops()
+        loops = Loops()
         closing.push_async_callback(loops.stop)
         if settings.start_job:
             await _start_first_job(store, planner, clock, ids)
         loops.start("simulation", _mover(settings, store, clock, ids, links).run)
         loops.start("delivery", _worker(settings, store, carrier, clock, probe).run)
-        shelf = Shelf(settings.shelf)
+        shelf, studio = Shelf(settings.shelf), Studio()
+        closing.callback(studio.close)
+        gallery = Gallery(settings.shelf / FILMS, studio)
+        closing.push_async_callback(gallery.close)
         await asyncio.to_thread(shelf.tidy)
+        await asyncio.to_thread(gallery.tidy)
         upkeep, sweeping = (
-            _upkeep(settings, store, shelf, clock),
+            _upkeep(settings, store, shelf, gallery, clock),
             Sweeping(store, clock, interval=settings.poll_interval),
         )
         loops.start("upkeep", upkeep.run)
@@ -123,6 +129,10 @@ async def running(
             polls=Polls(store, clock, ids, links=links),
             links=links,
             shelf=shelf,
+            studio=studio,
+            gallery=gallery,
+            video_length=settings.video_length,
+            longest_film=settings.longest_film,
             max_asset_bytes=settings.max_asset_bytes,
             workers=_workers(settings),
             stream_heartbeat=settings.stream_heartbeat,
@@ -219,14 +229,16 @@ def _mover(settings: Settings, store: Store, clock: Clock, ids: Ids, links: Link
     )
 
 
-def _upkeep(settings: Settings, store: Store, shelf: Shelf, clock: Clock) -> Upkeep:
+def _upkeep(settings: Settings, store: Store, shelf: Shelf, gallery: Gallery, clock: Clock) -> Upkeep:
     retention = Retention(
         delivered=settings.keep_delivered,
         dead=settings.keep_dead,
         bodies=settings.keep_bodies,
         assets=settings.keep_assets,
+        films=settings.keep_films,
+        film_bytes=settings.max_film_bytes,
     )
-    return Upkeep(store, shelf, clock, retention, interval=settings.poll_interval)
+    return Upkeep(store, shelf, gallery, clock, retention, interval=settings.poll_interval)
 
 
 def _worker(settings: Settings, store: Store, carrier: Carrier, clock: Clock, probe: Probe) -> Worker:
@@ -287,35 +299,3 @@ def _digest(key: str) -> bytes:
 
 def _text(path: object) -> str | None:
     return None if path is None else str(path)
-
-
-class _Loops:
-    """The server's background loops: one that fails is logged and started again, and says so to `/readyz`."""
-
-    def __init__(self) -> None:
-        self._tasks: list[asyncio.Task[None]] = []
-        self._failed: set[str] = set()
-
-    def start(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
-        """Keep `run` going until `stop`."""
-        self._tasks.append(asyncio.create_task(self._keep_going(name, run), name=name))
-
-    def are_running(self) -> bool:
-        """False while a loop waits to be started again."""
-        return not self._failed
-
-    async def stop(self) -> None:
-        """End all loops and wait for their last words."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    async def _keep_going(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
-        while True:
-            try:
-                await run()
-            except Exception:
-                self._failed.add(name)
-                log.exception("loop failed; it starts again", loop=name, pause=RESTART_PAUSE)
-            await asyncio.sleep(RESTART_PAUSE)
-            self._failed.discard(name)

@@ -20,6 +20,7 @@ from video_translation_server.clock import ManualClock, VirtualClock
 from video_translation_server.faults import Faults
 from video_translation_server.ids import Ids
 from video_translation_server.links import Links
+from video_translation_server.media import Gallery, Studio
 from video_translation_server.model import DEFAULT_WORKSPACE
 from video_translation_server.shelf import Shelf
 from video_translation_server.simulation.control import Control
@@ -78,7 +79,7 @@ async def _generate() -> dict[str, bytes]:
 
     with tempfile.TemporaryDirectory() as folder:
         store, clock = await open_store(f"{folder}/contract.db", ids=ids), ManualClock(1_795_219_200.0)
-        tail = Tail(store)
+        tail, studio = Tail(store), Studio()
         planner = Planner(
             durations=Durations(seconds=(10, 10), video_seconds=60), pending_share=0.1, odds=Odds(error=0), seed=1
         )
@@ -95,6 +96,8 @@ async def _generate() -> dict[str, bytes]:
             polls=Polls(store, clock, ids, links=LINKS),
             links=LINKS,
             shelf=Shelf(Path(folder)),
+            studio=studio,
+            gallery=Gallery(Path(folder) / "films", studio),
             simulator=_simulator(store, ids),
         )
         api = create_api(context)

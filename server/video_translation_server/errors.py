@@ -77,5 +77,9 @@ class InvalidError(ServerError):
     code = "invalid_parameter"
 
 
+class MediaError(Exception):
+    """A file could not be read or made: its process crashed, took too long, or was ended with the server."""
+
+
 class StoreError(Exception):
     """The database cannot be used: not a database, from a newer version, or owned by another process."""

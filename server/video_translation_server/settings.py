@@ -130,6 +130,9 @@ class Settings(BaseModel):
     public_url: BaseUrl | None = Field(
         None, description="URL at which callers reach this server, for the URLs of files. None: what it listens on."
     )
+    longest_film: Seconds = Field(4 * 3600, description="Seconds after which a file that is made ends.")
+    keep_films: Seconds = Field(86400, description="Seconds that a made file is kept unused; it can be made again.")
+    max_film_bytes: int = Field(1024**3, ge=0, description="Bytes of made files that are kept; the unused go first.")
     file_url_ttl: Seconds = Field(7 * 86400, description="Seconds that the URL of a file is good for.")
 
     simulator: bool = Field(

@@ -3,38 +3,11 @@
 What is known of a file is the store's business. Every function here may block; the event loop calls them in a thread.
 """
 
+import os
 from pathlib import Path
 from typing import BinaryIO
 
 UNFINISHED = ".part"
-
-ISO_MEDIA = {b"M4A ": "audio/mp4", b"M4B ": "audio/mp4", b"qt  ": "video/quicktime"}
-STARTS = (
-    (b"\x1aE\xdf\xa3", "video/webm"),
-    (b"ID3", "audio/mpeg"),
-    (b"\xff\xfb", "audio/mpeg"),
-    (b"\xff\xf3", "audio/mpeg"),
-    (b"\xff\xf2", "audio/mpeg"),
-    (b"\xff\xf1", "audio/aac"),
-    (b"\xff\xf9", "audio/aac"),
-    (b"fLaC", "audio/flac"),
-    (b"OggS", "audio/ogg"),
-    (b"FLV\x01", "video/x-flv"),
-    (b"\x00\x00\x01\xba", "video/mpeg"),
-)
-RIFF = {b"WAVE": "audio/wav", b"AVI ": "video/x-msvideo"}
-
-HEAD = 64
-"""Bytes by which a file's type is told."""
-
-
-def media_type_of(head: bytes) -> str:
-    """What a file is by its first bytes; `application/octet-stream` where they say nothing of video or audio."""
-    if head[4:8] == b"ftyp":
-        return ISO_MEDIA.get(head[8:12], "video/mp4")
-    if head[:4] == b"RIFF":
-        return RIFF.get(head[8:12], "application/octet-stream")
-    return next((kind for start, kind in STARTS if head.startswith(start)), "application/octet-stream")
 
 
 class Shelf:
@@ -62,6 +35,13 @@ class Shelf:
         """Put a file that is whole in its place."""
         self._unfinished(asset_id).rename(self.path(asset_id))
 
+    def old_files(self, before: float) -> list[str]:
+        """The ids of whole files that were put there before a time (Unix seconds, real ones), known or not."""
+        if not self.folder.exists():
+            return []
+        with os.scandir(self.folder) as entries:
+            return [entry.name for entry in entries if _is_whole(entry) and entry.stat().st_mtime < before]
+
     def drop(self, asset_id: str) -> None:
         """Delete the file of an asset, whole or not; there may be none."""
         self._unfinished(asset_id).unlink(missing_ok=True)
@@ -69,3 +49,7 @@ class Shelf:
 
     def _unfinished(self, asset_id: str) -> Path:
         return self.folder / (asset_id + UNFINISHED)
+
+
+def _is_whole(entry: os.DirEntry[str]) -> bool:
+    return entry.is_file(follow_symlinks=False) and not entry.name.endswith(UNFINISHED)

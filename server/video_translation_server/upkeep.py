@@ -4,10 +4,13 @@ Everything goes in small steps, each a short transaction, so that delivery never
 """
 
 import asyncio
+import time
+from collections.abc import Callable
 
 import structlog
 
 from video_translation_server.clock import Clock
+from video_translation_server.media import Gallery
 from video_translation_server.shelf import Shelf
 from video_translation_server.store import Retention, Store
 
@@ -15,6 +18,12 @@ log = structlog.get_logger("upkeep")
 
 PRUNE_EVERY = 60.0
 """Seconds between two rounds of pruning."""
+
+SEARCH_EVERY = 3600.0
+"""Seconds between two searches for files that nothing knows."""
+
+STRANGE_AFTER = 3600.0
+"""Real seconds after which a file must have its row; an upload puts the file first."""
 
 CHUNK = 200
 """Rows looked at per step."""
@@ -26,14 +35,26 @@ BACKLOG = 1000
 class Upkeep:
     """Expires endpoints every `interval` seconds, and prunes once a minute."""
 
-    def __init__(self, store: Store, shelf: Shelf, clock: Clock, retention: Retention, *, interval: float) -> None:
-        """Nothing runs until `run`."""
+    def __init__(
+        self,
+        store: Store,
+        shelf: Shelf,
+        gallery: Gallery,
+        clock: Clock,
+        retention: Retention,
+        *,
+        interval: float,
+        real_time: Callable[[], float] = time.time,
+    ) -> None:
+        """Nothing runs until `run`; what lies in folders is judged by `real_time` (Unix seconds), as its files are."""
         self._store = store
         self._shelf = shelf
+        self._gallery = gallery
+        self._real_time = real_time
         self._clock = clock
         self._retention = retention
         self._interval = interval
-        self._pruned_at = float("-inf")
+        self._pruned_at = self._searched_at = float("-inf")
 
     async def run(self) -> None:
         """Keep house until cancelled."""
@@ -48,6 +69,9 @@ class Upkeep:
         if now >= self._pruned_at + PRUNE_EVERY:
             self._pruned_at = now
             await self.prune()
+        if now >= self._searched_at + SEARCH_EVERY:
+            self._searched_at = now
+            await self.drop_strangers()
 
     async def expire(self) -> None:
         """Delete the endpoints that nobody has renewed."""
@@ -67,6 +91,19 @@ class Upkeep:
             for asset_id in old:
                 await asyncio.to_thread(self._shelf.drop, asset_id)
             await self._store.delete_assets(old)
+        unused = self._real_time() - self._retention.films
+        await asyncio.to_thread(self._gallery.prune, before=unused, most_bytes=self._retention.film_bytes)
+
+    async def drop_strangers(self) -> None:
+        """Delete old files on the shelf that the store does not know: a crash came between the file and its row."""
+        found = await asyncio.to_thread(self._shelf.old_files, self._real_time() - STRANGE_AFTER)
+        for start in range(0, len(found), CHUNK):
+            ids = found[start : start + CHUNK]
+            known = await self._store.known_assets(ids)
+            for asset_id in ids:
+                if asset_id not in known:
+                    log.info("file without an asset deleted", asset_id=asset_id)
+                    await asyncio.to_thread(self._shelf.drop, asset_id)
 
 
 class Sweeping:

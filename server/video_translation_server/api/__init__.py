@@ -14,6 +14,7 @@ from video_translation_server.api import (
     deliveries,
     endpoints,
     events,
+    files,
     health,
     overview,
     simulator,
@@ -63,6 +64,7 @@ def create_api(context: Context) -> FastAPI:
         overview,
         users,
         health,
+        files,
     ):
         api.include_router(module.router)
     if context.simulator is not None:

@@ -12,10 +12,12 @@ from video_translation_server.api.context import Context, Surroundings
 from video_translation_server.api.idempotency import REPLAYED, OnceOnly
 from video_translation_server.api.upload import Upload
 from video_translation_server.model import Asset
-from video_translation_server.shelf import media_type_of
 from video_translation_server.wire.responses import Answer, AssetAnswer
 
 router = APIRouter(prefix="/v3/assets", tags=["assets"])
+
+NEITHER = "application/octet-stream"
+"""What a file is in which nothing plays."""
 
 _FORM = {
     "type": "object",
@@ -45,12 +47,14 @@ async def _received(request: Request, workspace: str, context: Context) -> Async
             upload = Upload(request.headers.get("Content-Type", ""), file, most=context.max_asset_bytes)
             await upload.read(request.stream())
         await asyncio.to_thread(shelf.keep, asset_id)
+        footage = await context.studio.look(shelf.path(asset_id))
         yield Asset(
             id=asset_id,
             workspace_id=workspace,
-            media_type=media_type_of(upload.head),
+            media_type=NEITHER if footage is None else footage.media_type,
             size=upload.size,
             created_at=context.clock.now(),
+            seconds=None if footage is None else footage.seconds,
         )
     except BaseException:
         # Also where the caller leaves or the server stops in the middle of it.
@@ -59,4 +63,6 @@ async def _received(request: Request, workspace: str, context: Context) -> Async
 
 
 def _shown(asset: Asset) -> Response:
-    return answer({"asset_id": asset.id, "mime_type": asset.media_type, "size_bytes": asset.size})
+    return answer(
+        {"asset_id": asset.id, "mime_type": asset.media_type, "size_bytes": asset.size, "duration": asset.seconds}
+    )

@@ -14,6 +14,7 @@ from video_translation_server.clock import Clock, VirtualClock
 from video_translation_server.faults import Faults
 from video_translation_server.ids import Ids, random_key
 from video_translation_server.links import Links
+from video_translation_server.media import Gallery, Studio
 from video_translation_server.model import Job, Plan, Subject, Workers
 from video_translation_server.shelf import Shelf
 from video_translation_server.store import UNLIMITED, Store
@@ -101,6 +102,11 @@ class Context:
         new_key: Makes a key.
         is_ready: True while every loop of the server runs.
         shelf: Where uploaded files lie.
+        studio: Looks into files.
+        gallery: Where made files lie.
+        is_fetching: Videos at URLs are fetched and looked at before their jobs begin.
+        video_length: Seconds that a video lasts of which nothing is known.
+        longest_film: Seconds after which a made film ends.
         is_lenient: Unknown fields of a body are passed over.
         concurrent_jobs: Jobs of a workspace that may go on at once; None does not limit them.
         tail: Follows the log for the event streams and the waiters; it must be run.
@@ -126,6 +132,8 @@ class Context:
     polls: Polls
     links: Links
     shelf: Shelf
+    studio: Studio
+    gallery: Gallery
     workers: Workers = UNLIMITED
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     key_digests: frozenset[bytes] = frozenset()
@@ -136,6 +144,9 @@ class Context:
     concurrent_jobs: int | None = None
     is_lenient: bool = False
     max_asset_bytes: int = 32 * 1024 * 1024
+    is_fetching: bool = False
+    video_length: float = 60
+    longest_film: float = 4 * 3600
     stream_heartbeat: float = 15.0
     stream_stall: float = 10.0
     simulator: Simulator | None = None

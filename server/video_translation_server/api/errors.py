@@ -15,6 +15,7 @@ from video_translation_server.errors import (
     ForbiddenError,
     GoneError,
     InvalidError,
+    MediaError,
     NotFoundError,
     ServerError,
     StoreError,
@@ -49,6 +50,7 @@ def install_error_handlers(api: FastAPI) -> None:
     """Make every error of the application leave in the wire's shape."""
     api.add_exception_handler(ServerError, _server_error)
     api.add_exception_handler(StoreError, _store_error)
+    api.add_exception_handler(MediaError, _media_error)
     api.add_exception_handler(RequestValidationError, _invalid_request)
     api.add_exception_handler(HTTPException, _framework_error)
 
@@ -66,6 +68,13 @@ async def _store_error(_: Request, error: Exception) -> Response:
     log.error("store failed", error=str(error))
     response = _response(503, "internal_error", "the database does not answer at present; try again")
     response.headers["Retry-After"] = "1"
+    return response
+
+
+async def _media_error(_: Request, error: Exception) -> Response:
+    log.error("media failed", error=str(error))
+    response = _response(503, "internal_error", "the file could not be made; try again")
+    response.headers["Retry-After"] = "5"
     return response
 
 

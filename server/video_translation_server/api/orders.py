@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from video_translation_server import lifecycle
 from video_translation_server.api.context import Context
 from video_translation_server.errors import ConflictError, InvalidError, NotFoundError
-from video_translation_server.model import Batch, Change, Endpoint
+from video_translation_server.model import Asset, Batch, Change, Endpoint
 from video_translation_server.store import Keep
 from video_translation_server.transitions import record
 from video_translation_server.wire.events import CALLBACK_TYPES
@@ -36,23 +36,30 @@ class Order:
         Raises:
             InvalidError: It names an asset that there is none of, or a callback that may not be called.
         """
-        await self._check(request, prefix)
-        changes = [self._change(request, language) for language in request.output_languages]
+        seconds = await self._check(request, prefix)
+        changes = [self._change(request, language, seconds) for language in request.output_languages]
         if request.callback_url is None:
             return changes
         return [
             replace(change, callback=await self.callback(change.job.id, request.callback_url)) for change in changes
         ]
 
-    async def _check(self, request: TranslationRequest, prefix: str) -> None:
+    async def _check(self, request: TranslationRequest, prefix: str) -> float | None:
+        """Refuse what cannot be done; how many seconds the video lasts, where that is known."""
+        found: dict[str, Asset] = {}
         for name in ("video", "audio", "srt"):
             media: Media | None = getattr(request, name)
             if media is not None and media.asset_id is not None:
-                await self._check_asset(media.asset_id, f"{prefix}{name}.asset_id", is_played=name != "srt")
+                param = f"{prefix}{name}.asset_id"
+                found[name] = await self._asset(media.asset_id, param, is_played=name != "srt")
         if request.callback_url is not None:
             self.check_callback(request.callback_url, prefix)
+        seconds = found["video"].seconds if "video" in found else None
+        if seconds is not None and request.start_time is not None and request.start_time >= seconds:
+            raise InvalidError(f"the video ends after {seconds:g} s; begin before that", param=f"{prefix}start_time")
+        return seconds
 
-    async def _check_asset(self, asset_id: str, param: str, *, is_played: bool) -> None:
+    async def _asset(self, asset_id: str, param: str, *, is_played: bool) -> Asset:
         try:
             asset = await self.context.store.asset(self.workspace, asset_id)
         except NotFoundError:
@@ -61,7 +68,8 @@ class Order:
                 param=param,
             ) from None
         if is_played and not asset.media_type.startswith(("video/", "audio/")):
-            raise InvalidError(f"asset {asset_id} is neither video nor audio by its first bytes", param=param)
+            raise InvalidError(f"asset {asset_id} is neither video nor audio that can be played", param=param)
+        return asset
 
     def check_callback(self, url: str, prefix: str = "") -> None:
         """Refuse a callback URL that may not be called.
@@ -74,15 +82,16 @@ class Order:
         except InvalidError as error:
             raise InvalidError(error.message, param=f"{prefix}callback_url") from None
 
-    def _change(self, request: TranslationRequest, language: str) -> Change:
+    def _change(self, request: TranslationRequest, language: str, video_seconds: float | None) -> Change:
         return lifecycle.create(
             job_id=request.simulation.id or self.context.ids("vt"),
             workspace_id=self.workspace,
             output_language=language,
             request=request.kept(),
-            plan=self.context.planner.plan(request.simulation, request.subject(language)),
+            plan=self.context.planner.plan(request.simulation, request.subject(language, video_seconds)),
             event_id=self.context.ids("evt"),
             now=self.now,
+            in_preflight=self.context.is_fetching and request.names_an_unknown_url,
         )
 
     async def callback(self, entity_id: str, url: str) -> Endpoint:

@@ -9,7 +9,6 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.exceptions import HTTPException
 
 from video_translation_server.errors import InvalidError
-from video_translation_server.shelf import HEAD
 
 FIELD = "file"
 
@@ -19,7 +18,6 @@ class Upload:
 
     Attributes:
         size: Bytes so far.
-        head: The first of them.
     """
 
     def __init__(self, content_type: str, target: BinaryIO, *, most: int) -> None:
@@ -30,7 +28,6 @@ class Upload:
         """
         _, options = parse_options_header(content_type)
         self.size = 0
-        self.head = b""
         self._target = target
         self._most = most
         self._name, self._value = b"", b""
@@ -95,7 +92,6 @@ class Upload:
         self.size += end - start
         if self.size > self._most:
             raise HTTPException(413, f"the file is larger than {self._most} bytes", {"Connection": "close"})
-        self.head = (self.head + data[start : min(end, start + HEAD)])[:HEAD]
         self._target.write(data[start:end])
 
     def _end(self) -> None:

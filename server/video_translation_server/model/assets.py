@@ -10,7 +10,7 @@ class Asset(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of an uploaded file.
 
     Attributes:
-        media_type: What it is by its first bytes and by a look inside.
+        media_type: What it is by what was found in it.
         size: Bytes.
         seconds: How long it plays; None where that is not known.
     """

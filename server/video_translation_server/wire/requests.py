@@ -153,6 +153,15 @@ class Media(Strict):
         return self
 
 
+def part_seconds(whole: float | None, start: float | None, end: float | None) -> float | None:
+    """How long the part of a video is between two times; None where that is not known, not above 0 where there is none.
+
+    All in seconds; `whole` is how long the video is, where that is known.
+    """
+    ends = [one for one in (whole, end) if one is not None]
+    return min(ends) - (start or 0) if ends else None
+
+
 class StockVoice(Strict):
     """Which stock voices to use; kept, without effect on the simulation."""
 
@@ -206,23 +215,27 @@ class TranslationRequest(Strict):
             raise ValueError("id names one job: ask for one output language, or leave it out")
         return script
 
-    def subject(self, language: str) -> Subject:
-        """What the simulation goes by, for the job of one language."""
+    def subject(self, language: str, video_seconds: float | None = None) -> Subject:
+        """What the simulation goes by, for the job of one language; `video_seconds` is what the whole video lasts."""
         return Subject(
             title=self.title,
             language=language,
             url=self.video.url,
-            video_seconds=self._cut_seconds(),
+            video_seconds=self._seconds(video_seconds),
             is_precise=self.mode == "precision",
             languages=len(self.output_languages),
             priority=self.priority,
         )
 
-    def _cut_seconds(self) -> float | None:
-        """How long the part is that is asked for, where the request tells."""
-        if self.simulation.video_seconds is not None or self.end_time is None:
-            return self.simulation.video_seconds
-        return self.end_time - (self.start_time or 0)
+    @property
+    def names_an_unknown_url(self) -> bool:
+        """True where nothing is known of the video but where it is."""
+        return self.video.url is not None and self.simulation.video_seconds is None
+
+    def _seconds(self, whole: float | None) -> float | None:
+        """How long the part is that is asked for; what the script says of it wins."""
+        said = self.simulation.video_seconds
+        return part_seconds(whole, self.start_time, self.end_time) if said is None else said
 
     def kept(self) -> dict[str, Any]:
         """What is stored with each job: the caller's own words, without what became the job's own fields."""

@@ -1,5 +1,7 @@
 """`POST /v3/assets`: a file goes to disk as it comes, and its id stands for it in a translation."""
 
+import os
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -7,13 +9,13 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.server.footage import clip
 from tests.server.promises import conforms, refused
-from tests.server.rig import JOBS, Rig, serving
-from video_translation_server.shelf import media_type_of
+from tests.server.rig import JOBS, Rig, serving, until
 from video_translation_server.wire.responses import Answer, AssetAnswer, Created
 
 ASSETS = "/v3/assets"
-MP4 = b"\x00\x00\x00\x20ftypisom\x00\x00\x02\x00" + b"frames" * 100
+MP4 = clip(2.5)
 
 
 def form(content: bytes, name: bytes = b"file", *, boundary: bytes = b"edge") -> bytes:
@@ -37,7 +39,7 @@ async def upload(rig: Rig, content: bytes = MP4) -> dict[str, Any]:
 
 async def test_a_file_lies_beside_the_store_byte_for_byte(rig: Rig) -> None:
     data = await upload(rig)
-    assert data == {"asset_id": "asset_1", "mime_type": "video/mp4", "size_bytes": len(MP4)}
+    assert data == {"asset_id": "asset_1", "mime_type": "video/mp4", "size_bytes": len(MP4), "duration": 2.5}
     [path] = files(rig)
     assert path == Path(f"{rig.settings.store}-assets") / "asset_1"
     assert path.read_bytes() == MP4
@@ -155,22 +157,21 @@ async def test_old_files_go_and_what_was_not_finished_goes_at_the_start(tmp_path
         assert [path.name for path in files(rig)] == ["asset_2"]
 
 
-@pytest.mark.parametrize(
-    ("head", "expected"),
-    [
-        (b"\x00\x00\x00\x18ftypmp42", "video/mp4"),
-        (b"\x00\x00\x00\x18ftypM4A ", "audio/mp4"),
-        (b"\x00\x00\x00\x14ftypqt  ", "video/quicktime"),
-        (b"\x1aE\xdf\xa3\x01", "video/webm"),
-        (b"RIFF\x00\x00\x00\x00WAVEfmt ", "audio/wav"),
-        (b"RIFF\x00\x00\x00\x00AVI LIST", "video/x-msvideo"),
-        (b"ID3\x04", "audio/mpeg"),
-        (b"\xff\xfb\x90", "audio/mpeg"),
-        (b"OggS\x00", "audio/ogg"),
-        (b"RIFF\x00\x00\x00\x00WEBP", "application/octet-stream"),
-        (b"<html>", "application/octet-stream"),
-        (b"", "application/octet-stream"),
-    ],
-)
-def test_the_first_bytes_tell_what_a_file_is(head: bytes, expected: str) -> None:
-    assert media_type_of(head) == expected
+async def test_a_file_that_a_crash_left_without_its_row_goes_once_it_is_old(tmp_path: Path) -> None:
+    async with serving(tmp_path) as rig:
+        await upload(rig)
+        await rig.quiet()
+        known, clock = files(rig)[0], rig.clock
+    stranger, young = known.with_name("asset_lost"), known.with_name("asset_under_way")
+    for path in (stranger, young):
+        path.write_bytes(MP4)
+    for path in (stranger, known):
+        os.utime(path, (time.time() - 7200,) * 2)
+    async with serving(tmp_path, clock=clock) as rig:
+        await rig.quiet()
+        await until(lambda: not stranger.exists())
+        assert [path.name for path in files(rig)] == ["asset_1", "asset_under_way"]
+        os.utime(young, (time.time() - 7200,) * 2)
+        await rig.advance(3601)
+        await until(lambda: not young.exists())
+        assert [path.name for path in files(rig)] == ["asset_1"]

@@ -17,12 +17,16 @@ class Retention:
         dead: Deliveries that did not, also those still held for a disabled endpoint; and events.
         bodies: What receivers answered, in the attempt log.
         assets: Uploaded files.
+        films: Files that were made and that nobody has asked for since.
+        film_bytes: How many bytes of those are kept at most; the one number that is no time.
     """
 
     delivered: float = 7 * 86400
     dead: float = 30 * 86400
     bodies: float = 7 * 86400
     assets: float = 30 * 86400
+    films: float = 86400
+    film_bytes: int = 1024**3
 
 
 @dataclass(frozen=True, slots=True)

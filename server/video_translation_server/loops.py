@@ -1,0 +1,46 @@
+"""The server's background loops: kept going until the server stops.
+
+What they do is their own business; which there are is `app`'s.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+log = structlog.get_logger("app")
+
+RESTART_PAUSE = 1.0
+"""Seconds before a loop that failed is started again."""
+
+
+class Loops:
+    """The server's background loops: one that fails is logged and started again, and says so to `/readyz`."""
+
+    def __init__(self) -> None:
+        self._tasks: list[asyncio.Task[None]] = []
+        self._failed: set[str] = set()
+
+    def start(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
+        """Keep `run` going until `stop`."""
+        self._tasks.append(asyncio.create_task(self._keep_going(name, run), name=name))
+
+    def are_running(self) -> bool:
+        """False while a loop waits to be started again."""
+        return not self._failed
+
+    async def stop(self) -> None:
+        """End all loops and wait for their last words."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _keep_going(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            try:
+                await run()
+            except Exception:
+                self._failed.add(name)
+                log.exception("loop failed; it starts again", loop=name, pause=RESTART_PAUSE)
+            await asyncio.sleep(RESTART_PAUSE)
+            self._failed.discard(name)

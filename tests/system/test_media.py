@@ -1,0 +1,115 @@
+"""An uploaded video on its way through a server in a test's hand: probed, translated, and its files downloaded."""
+
+import io
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import av
+import httpx
+import pytest
+
+from tests.server.footage import clip
+from video_translation_server.testing import TranslationServer
+
+JOBS = "/v3/video-translations"
+SECONDS = 4.5
+
+
+@pytest.fixture
+def api(translation_server: TranslationServer) -> Any:
+    with httpx.Client(base_url=translation_server.url, trust_env=False) as client:
+        yield client
+
+
+def upload(api: httpx.Client, content: bytes) -> dict[str, Any]:
+    answer = api.post("/v3/assets", files={"file": ("talk.mp4", content, "video/mp4")})
+    assert answer.status_code == 200, answer.text
+    data: dict[str, Any] = answer.json()["data"]
+    return data
+
+
+def translated(api: httpx.Client, server: TranslationServer, **fields: Any) -> dict[str, Any]:
+    """The resource of a completed translation of an uploaded film into Spanish."""
+    asset = upload(api, clip(SECONDS, audio=True))
+    video = {"type": "asset_id", "asset_id": asset["asset_id"]}
+    answer = api.post(JOBS, json={"video": video, "output_languages": ["Spanish (Spain)"], **fields})
+    [job_id] = answer.json()["data"]["video_translation_ids"]
+    server.advance(60)
+    data: dict[str, Any] = api.get(f"{JOBS}/{job_id}").json()["data"]
+    assert data["status"] == "completed"
+    return data
+
+
+def seconds_of(text: str) -> float:
+    hours, minutes, seconds = text.replace(",", ".").split(":")
+    return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+
+
+def test_what_is_uploaded_can_be_downloaded_translated(
+    api: httpx.Client, translation_server: TranslationServer, tmp_path: Path
+) -> None:
+    job = translated(api, translation_server, title="Keynote")
+    assert job["duration"] == pytest.approx(SECONDS, abs=0.1)
+    film = httpx.get(job["video_url"], trust_env=False)
+    assert (film.status_code, film.headers["content-type"]) == (200, "video/mp4")
+    with av.open(io.BytesIO(film.content), "r") as opened:
+        assert [stream.codec_context.name for stream in opened.streams] == ["h264", "aac", "mov_text"]
+        assert (opened.duration or 0) / av.time_base == pytest.approx(job["duration"], abs=0.1)
+        assert opened.metadata["title"] == "Keynote (Spanish (Spain))"
+    with av.open(io.BytesIO(httpx.get(job["audio_url"], trust_env=False).content), "r") as opened:
+        assert [stream.type for stream in opened.streams] == ["audio"]
+        assert (opened.duration or 0) / av.time_base == pytest.approx(job["duration"], abs=0.1)
+    path = tmp_path / "film.mp4"
+    path.write_bytes(film.content)
+    probe = shutil.which("ffprobe")
+    if probe is not None:
+        command = [probe, "-v", "error", "-show_entries", "stream=codec_name", "-of", "csv=p=0", str(path)]
+        seen = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+        assert (seen.stdout.split(), seen.stderr) == (["h264", "aac", "mov_text"], "")
+
+
+def test_the_captions_parse_and_end_with_the_video(api: httpx.Client, translation_server: TranslationServer) -> None:
+    job = translated(api, translation_server)
+    srt = httpx.get(job["srt_caption_url"], trust_env=False).content.decode("utf-8")
+    vtt = httpx.get(job["vtt_caption_url"], trust_env=False).content.decode("utf-8")
+    assert vtt.startswith("WEBVTT\n\n")
+    for text in (srt, vtt):
+        times = re.findall(r"^([\d:,.]+) --> ([\d:,.]+)$", text, re.MULTILINE)
+        assert seconds_of(times[0][0]) == 0
+        assert seconds_of(times[-1][1]) == pytest.approx(job["duration"], abs=0.01)
+        assert "Spanish (Spain)" in text
+
+
+def test_a_download_that_broke_off_goes_on_where_it_stopped(
+    api: httpx.Client, translation_server: TranslationServer
+) -> None:
+    url = translated(api, translation_server)["video_url"]
+    first = httpx.get(url, headers={"Range": "bytes=0-999"}, trust_env=False)
+    assert (first.status_code, len(first.content)) == (206, 1000)
+    again = {"Range": "bytes=1000-", "If-Range": first.headers["etag"]}
+    rest = httpx.get(url, headers=again, trust_env=False)
+    assert rest.status_code == 206
+    assert first.content + rest.content == httpx.get(url, trust_env=False).content
+    assert first.headers["content-range"] == f"bytes 0-999/{1000 + len(rest.content)}"
+
+
+def test_a_url_dies_with_the_virtual_clock_and_a_new_one_is_read(
+    api: httpx.Client, translation_server: TranslationServer
+) -> None:
+    job = translated(api, translation_server)
+    translation_server.advance(7 * 86400 + 1)
+    dead = httpx.get(job["video_url"], trust_env=False)
+    assert (dead.status_code, dead.json()["error"]["code"]) == (403, "forbidden")
+    fresh = api.get(f"{JOBS}/{job['id']}").json()["data"]["video_url"]
+    assert httpx.head(fresh, trust_env=False).status_code == 200
+
+
+def test_what_is_no_video_is_refused_at_the_submission(api: httpx.Client) -> None:
+    asset = upload(api, b"these are words and no film")
+    assert (asset["mime_type"], asset["duration"]) == ("application/octet-stream", None)
+    video = {"type": "asset_id", "asset_id": asset["asset_id"]}
+    answer = api.post(JOBS, json={"video": video, "output_languages": ["English"]})
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "video.asset_id")
