@@ -43,6 +43,11 @@ class Api:
     workspace: str | None = None
 
     @property
+    def home(self) -> str:
+        """The workspace that whoever runs the server acts in."""
+        return self.workspace or DEFAULT_WORKSPACE
+
+    @property
     def is_operators(self) -> bool:
         """Whether whoever runs the server calls; otherwise it is somebody with the key of one workspace."""
         return self.workspace is not None or self.admin_key is not None or self.key is None
@@ -104,7 +109,7 @@ class Api:
     def _workspaces_headers(self, workspace: str | None) -> dict[str, str]:
         if not self.is_operators:
             return {"X-Api-Key": self.key or ""}
-        return self._operators_headers | {"X-Workspace-Id": workspace or self.workspace or DEFAULT_WORKSPACE}
+        return self._operators_headers | {"X-Workspace-Id": workspace or self.home}
 
     def _read(self, method: str, path: str, headers: Mapping[str, str], body: Any, query: Mapping[str, Any]) -> Any:
         given = {name: value for name, value in query.items() if value is not None}

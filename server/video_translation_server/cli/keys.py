@@ -5,11 +5,15 @@ A key is shown once; the server keeps a digest only.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import click
 
 from video_translation_server.cli.session import Session, server_options, workspace_options
+
+if TYPE_CHECKING:
+    from video_translation_server.cli.calls import Api
 
 
 @click.group()
@@ -23,7 +27,8 @@ def keys() -> None:
 @click.pass_obj
 def create(session: Session, /, *, label: str | None) -> None:
     """Print a new key of the workspace; it is shown this once."""
-    made = session.api.operate("POST", _path(session), {"label": label})
+    api = session.api
+    made = api.operate("POST", _path(api), {"label": label})
     session.output.remark(f"{made['key_id']} of {made['workspace_id']}; keep the key, it is not shown again:")
     session.output.show(made, made["key"])
 
@@ -33,7 +38,8 @@ def create(session: Session, /, *, label: str | None) -> None:
 @click.pass_obj
 def list_(session: Session, /) -> None:
     """Show the workspace's keys, without the keys themselves."""
-    session.output.show_all(session.api.pages(_path(session), None), ("key_id", "created_at", "revoked_at", "label"))
+    api = session.api
+    session.output.show_all(api.pages(_path(api), None), ("key_id", "created_at", "revoked_at", "label"))
 
 
 @keys.command()
@@ -46,6 +52,5 @@ def revoke(session: Session, /, *, key_id: str) -> None:
     session.output.show(key, f"{key['key_id']} revoked {key['revoked_at']}")
 
 
-def _path(session: Session) -> str:
-    workspace = session.workspace or "ws_default"
-    return f"/v3/admin/workspaces/{quote(workspace, safe='')}/keys"
+def _path(api: Api) -> str:
+    return f"/v3/admin/workspaces/{quote(api.home, safe='')}/keys"
