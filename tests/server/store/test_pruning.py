@@ -112,7 +112,7 @@ async def test_small_steps_delete_the_same_and_leave_alone_what_is_open(store: S
     flying, *_ = await claim(store, NOW + 9 * DAY, limit=1)
     before = (await ids(store))[10:]
     steps = await prune(store, NOW + 10 * DAY, chunk=chunk)
-    assert steps >= 15 / chunk
+    assert steps >= 10 / chunk, "as far as it is old"
     assert await ids(store) == before
     assert await store.settle([settlement(flying)], now=NOW + 10 * DAY) == [True]
     assert len(await deliver_all(store, NOW + 10 * DAY)) == 4

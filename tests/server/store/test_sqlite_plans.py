@@ -11,12 +11,24 @@ import pytest
 from tests.server.store.builders import LINKS, NOW, created, endpoint, settlement
 from video_translation_server import lifecycle
 from video_translation_server.ids import random_id
-from video_translation_server.model import Claim, Delivered, Workers
-from video_translation_server.store.sqlite import claims, deliveries, endpoints, jobs, line, requests, settlements
+from video_translation_server.model import Claim, Delivered, DeliveryState, Workers
+from video_translation_server.store import DeliveryFilter, EventFilter, Retention
+from video_translation_server.store.sqlite import (
+    claims,
+    deliveries,
+    endpoints,
+    jobs,
+    line,
+    log,
+    pruning,
+    requests,
+    settlements,
+)
 from video_translation_server.store.sqlite.database import Database
 from video_translation_server.store.sqlite.health import Rules
 
 LARGE = frozenset({"deliveries", "events", "jobs", "attempts", "idempotency"})
+BEFORE = "AND position < :position ORDER BY position DESC LIMIT :limit"
 HOT: dict[str, tuple[str, set[str]]] = {
     "many jobs": (jobs._MANY, {"sqlite_autoindex_jobs_1"}),
     "page of jobs": (jobs._PAGES["of the workspace"], {"jobs_of_workspace"}),
@@ -45,6 +57,28 @@ HOT: dict[str, tuple[str, set[str]]] = {
     "enqueue to callback": (deliveries._ENQUEUE_CALLBACK, {"deliveries_open", "endpoints_of_job"}),
     "struggling": (deliveries._STRUGGLING, {"deliveries_struggling"}),
     "supersede": (deliveries._SUPERSEDE, {"deliveries_struggling", "deliveries_open"}),
+    "events": (f"{log.select('w', EventFilter())} {BEFORE}", {"events_of_workspace"}),
+    "events of a type": (f"{log.select('w', EventFilter(type='t'))} {BEFORE}", {"events_by_type"}),
+    "events of a job": (
+        f"{log.select('w', EventFilter(type='t', entity_id='e'))} {BEFORE}",
+        {"events_of_job", "events_of_batch", "events USING INTEGER PRIMARY KEY (rowid=?)"},
+    ),
+    "deliveries of an event": (
+        deliveries.select(DeliveryFilter(event_id="e", endpoint_id="p")),
+        {"deliveries_of_event"},
+    ),
+    "deliveries of a job": (
+        deliveries.select(DeliveryFilter(job_id="j", endpoint_id="p", state=DeliveryState.DEAD)),
+        {"events_of_job", "deliveries_of_event", "d USING INTEGER PRIMARY KEY (rowid=?)"},
+    ),
+    "deliveries to an endpoint": (
+        deliveries.select(DeliveryFilter(endpoint_id="p")),
+        {"deliveries_of_endpoint", "d USING INTEGER PRIMARY KEY (rowid=?)"},
+    ),
+    "dead deliveries": (
+        deliveries.select(DeliveryFilter(endpoint_id="p", state=DeliveryState.DEAD)),
+        {"deliveries_dead", "d USING INTEGER PRIMARY KEY (rowid=?)"},
+    ),
     "coalesce": (deliveries._COALESCE, {"events_of_job", "deliveries_of_event"}),
 }
 
@@ -176,3 +210,19 @@ def test_endpoints_that_are_full_or_paused_are_passed_over_without_looking_at_th
         with steps_of(connection) as steps:
             assert claims.claim(connection, wish(2, limit=1000)) == []
             assert steps() < 5_000
+
+
+def test_a_round_of_pruning_reads_what_is_old_and_not_all_that_is_kept(tmp_path: Path) -> None:
+    cost = {}
+    for rows in (3_000, 30_000):
+        database = Database(tmp_path / f"{rows}.db")
+        connection = database.connect(readonly=False)
+        with connection:
+            fill(connection, rows)
+            connection.execute("UPDATE deliveries SET state = 'delivered', due_at = NULL, settled_at = ?", (NOW,))
+            with steps_of(connection) as steps:
+                assert pruning.prune(connection, NOW + 3600, Retention(), 0, 200) is None
+                cost[rows] = steps()
+        connection.close()
+        database.close()
+    assert cost[30_000] < 1.2 * cost[3_000]

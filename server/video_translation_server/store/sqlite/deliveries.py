@@ -205,23 +205,49 @@ def page(
     connection: apsw.Connection, workspace_id: str, limit: int, token: int | None, wanted: DeliveryFilter
 ) -> tuple[list[Delivery], int | None]:
     """A page of deliveries, newest first, and the next page's token."""
-    rows: list[Any] = connection.execute(
-        f"SELECT {DELIVERY} FROM {_JOINED} WHERE p.workspace_id = :workspace AND (:token IS NULL OR d.id < :token) "
-        "AND (:event IS NULL OR e.id = :event) AND (:endpoint IS NULL OR p.id = :endpoint) "
-        "AND (:job IS NULL OR j.id = :job) AND (:state IS NULL OR d.state = :state) "
-        "ORDER BY d.id DESC LIMIT :limit + 1",
-        {
-            "workspace": workspace_id,
-            "token": token,
-            "event": wanted.event_id,
-            "endpoint": wanted.endpoint_id,
-            "job": wanted.job_id,
-            "state": wanted.state,
-            "limit": limit,
-        },
-    ).fetchall()
+    values = {
+        "workspace": workspace_id,
+        "before": _NO_TOKEN if token is None else token,
+        "event": wanted.event_id,
+        "endpoint": wanted.endpoint_id,
+        "job": wanted.job_id,
+        "limit": limit,
+    }
+    rows: list[Any] = connection.execute(select(wanted), values).fetchall()
     more = len(rows) > limit
     return [_delivery(row) for row in rows[:limit]], rows[limit - 1][0] if more else None
+
+
+def select(wanted: DeliveryFilter) -> str:
+    """The query for a page; what does not narrow is left out, so that the index of what narrows most can be used."""
+    conditions = ["p.workspace_id = :workspace", "d.id < :before"]
+    # A literal: the index of those that are dead is for no other state.
+    state = "TRUE" if wanted.state is None else f"state = '{wanted.state.value}'"
+    if wanted.event_id is not None:
+        conditions.append(_OF_EVENT)
+    if wanted.job_id is not None:
+        conditions.append(_OF_JOB)
+    if wanted.endpoint_id is not None:
+        is_alone = wanted.event_id is None and wanted.job_id is None
+        index = "deliveries_dead" if wanted.state is DeliveryState.DEAD else "deliveries_of_endpoint"
+        conditions.append(_OF_ENDPOINT.format(index=index, state=state) if is_alone else "p.id = :endpoint")
+    return f"{_PAGE} WHERE {' AND '.join(conditions)} AND {state} ORDER BY d.id DESC LIMIT :limit + 1"
+
+
+_PAGE = f"SELECT {DELIVERY} FROM {_JOINED}"
+_OF_EVENT = "d.event = (SELECT position FROM events WHERE id = :event)"
+_OF_JOB = (
+    "d.id IN (SELECT id FROM deliveries WHERE event IN "
+    "(SELECT position FROM events WHERE job = (SELECT n FROM jobs WHERE id = :job)))"
+)
+_OF_ENDPOINT = (
+    "d.id IN (SELECT id FROM deliveries INDEXED BY {index} "
+    "WHERE endpoint + 0 = +(SELECT n FROM endpoints WHERE id = :endpoint) "
+    "AND id < :before AND {state} ORDER BY id DESC LIMIT :limit + 1)"
+)
+
+_NO_TOKEN = 2**63 - 1
+"""Beyond every row."""
 
 
 def attempts(connection: apsw.Connection, delivery_id: int) -> list[Attempt]:

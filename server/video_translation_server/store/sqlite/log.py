@@ -53,11 +53,8 @@ def events_after(
     """Events behind a position; and that of the last one, or the log's end where fewer than `limit` were left."""
     # The end is read first: what commits in between is then read again rather than passed over.
     end = max(last_position(connection), position)
-    whose = "?1 IS NULL" if workspace_id is None else "workspace_id = ?1"
-    rows = connection.execute(
-        f"SELECT {EVENT} FROM events WHERE {whose} AND position > ?2 AND {_WANTED} ORDER BY position LIMIT ?5",
-        (workspace_id, position, wanted.type, wanted.entity_id, limit),
-    )
+    statement = f"{select(workspace_id, wanted)} AND position > :position ORDER BY position LIMIT :limit"
+    rows = connection.execute(statement, _values(workspace_id, position, limit, wanted))
     found = [_event(row) for row in rows]
     if not found:
         return found, end
@@ -68,18 +65,43 @@ def events_before(
     connection: apsw.Connection, workspace_id: str, position: int | None, limit: int, wanted: EventFilter
 ) -> list[Event]:
     """Events before a position, the newest first."""
-    rows = connection.execute(
-        f"SELECT {EVENT} FROM events WHERE workspace_id = ?1 AND (?2 IS NULL OR position < ?2) AND {_WANTED} "
-        "ORDER BY position DESC LIMIT ?5",
-        (workspace_id, position, wanted.type, wanted.entity_id, limit),
-    )
+    statement = f"{select(workspace_id, wanted)} AND position < :position ORDER BY position DESC LIMIT :limit"
+    rows = connection.execute(statement, _values(workspace_id, _END if position is None else position, limit, wanted))
     return [_event(row) for row in rows]
 
 
-_WANTED = (
-    "(?3 IS NULL OR type = ?3) AND (?4 IS NULL OR job = (SELECT n FROM jobs WHERE id = ?4) "
-    "OR batch = (SELECT n FROM batches WHERE id = ?4))"
+_END = 2**63 - 1
+"""Behind every event."""
+
+# Looked up, not looked for: a job has a handful of events, however long its workspace's log is.
+_OF_ENTITY = (
+    "position IN (SELECT position FROM events WHERE job = (SELECT n FROM jobs WHERE id = :entity) "
+    "UNION ALL SELECT position FROM events WHERE batch = (SELECT n FROM batches WHERE id = :entity))"
 )
+
+
+def select(workspace_id: str | None, wanted: EventFilter) -> str:
+    """The query for the events that are wanted; what does not narrow is left out, so that an index can be used."""
+    # The + keeps SQLite from reading the whole workspace instead of what was looked up.
+    plus = "" if wanted.entity_id is None else "+"
+    conditions = ["TRUE"]
+    if workspace_id is not None:
+        conditions.append(f"{plus}workspace_id = :workspace")
+    if wanted.type is not None:
+        conditions.append(f"{plus}type = :type")
+    if wanted.entity_id is not None:
+        conditions.append(_OF_ENTITY)
+    return f"SELECT {EVENT} FROM events WHERE {' AND '.join(conditions)}"
+
+
+def _values(workspace_id: str | None, position: int, limit: int, wanted: EventFilter) -> dict[str, Any]:
+    return {
+        "workspace": workspace_id,
+        "position": position,
+        "type": wanted.type,
+        "entity": wanted.entity_id,
+        "limit": limit,
+    }
 
 
 def event_position(connection: apsw.Connection, workspace_id: str, event_id: str) -> int:

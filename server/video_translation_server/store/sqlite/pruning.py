@@ -14,19 +14,26 @@ from video_translation_server.store.sqlite import deliveries
 
 
 def prune(connection: apsw.Connection, now: float, retention: Retention, after: int, chunk: int) -> int | None:
-    """Look at `chunk` deliveries behind id `after`; the id to go on behind, or None when all were looked at."""
+    """Look at `chunk` deliveries behind id `after`; the id to go on behind, or None when none later can be too old.
+
+    A delivery is not put on its way before its event, nor before the deliveries with lower ids, and it is settled and
+    attempted later still. So the round ends at the first event that nothing about it is too old for: a round does not
+    walk through all that is kept. (What an endpoint that is disabled got of old events later than that waits a while.)
+    """
     rows: list[Any] = connection.execute(
         # What is held for a disabled endpoint has no end of its own: it ages with its event.
         "SELECT d.id, d.state, coalesce(d.settled_at, iif(d.claim_id IS NULL AND p.status = 'disabled', e.created_at, "
-        "NULL)) FROM deliveries d JOIN events e ON e.position = d.event JOIN endpoints p ON p.n = d.endpoint "
+        "NULL)), e.created_at FROM deliveries d JOIN events e ON e.position = d.event "
+        "JOIN endpoints p ON p.n = d.endpoint "
         "WHERE d.id > ? ORDER BY d.id LIMIT ?",
         (after, chunk),
     ).fetchall()
-    expired = [delivery for delivery, state, since in rows if _is_expired(state, since, now, retention)]
+    expired = [delivery for delivery, state, since, _ in rows if _is_expired(state, since, now, retention)]
     _delete(connection, expired, now)
     if rows:
         _drop_bodies(connection, rows[0][0], rows[-1][0], now - retention.bodies)
-    if len(rows) == chunk:
+    oldest = now - min(retention.delivered, retention.dead, retention.bodies)
+    if len(rows) == chunk and rows[-1][3] < oldest:
         return int(rows[-1][0])
     return after if _prune_events(connection, now - retention.dead, chunk) == chunk else None
 
