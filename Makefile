@@ -59,6 +59,10 @@ fuzz: $(VENV)/dev ## search with the property tests, in rounds, for FUZZ_SECONDS
 integration-test: $(VENV)/runtime ## server and client side by side, with both logs, requests per job and delays
 	@$(BIN)/python -m tests.system.integration
 
+.PHONY: example-test
+example-test: $(VENV)/runtime ## run the example's tests from built wheels, in an environment of their own
+	@.ci/example-test
+
 .PHONY: chaos
 chaos: $(VENV)/dev ## kill the server for 5 minutes, compare what arrived with its log (OPTIONS="--kills 20 --seconds 60")
 	@$(BIN)/python -m tests.chaos $(OPTIONS)
@@ -97,12 +101,14 @@ contract: $(VENV)/runtime ## write the generated files of contract/ anew
 	@$(BIN)/python -m video_translation_server.contract contract
 
 .PHONY: lock
-lock: ## write both lock files (LOCK=--upgrade takes the newest of everything; needs uv)
+lock: ## write the lock files (LOCK=--upgrade takes the newest of everything; needs uv)
 	@command -v uv >/dev/null || { echo "make lock needs uv: pip install uv"; exit 1; }
 	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate $(LOCK) \
 		--group build client/pyproject.toml server/pyproject.toml -o requirements.txt
 	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate $(LOCK) \
 		--group build --group dev -c requirements.txt client/pyproject.toml server/pyproject.toml -o requirements-dev.txt
+	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate $(LOCK) \
+		--group example -c requirements-dev.txt -o examples/requirements.txt
 
 .PHONY: clean
 clean: ## remove .venv and caches

@@ -2,8 +2,7 @@
 
 import asyncio
 import hashlib
-import random
-import secrets
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -14,29 +13,28 @@ from fastapi import FastAPI
 
 from video_translation_server import lifecycle
 from video_translation_server.api import Context, Polls, Simulator, Tail, Waiters, create_api
-from video_translation_server.clock import Clock, VirtualClock
+from video_translation_server.chance import Chance
+from video_translation_server.clock import Clock, ClockState, VirtualClock
+from video_translation_server.conduct import Conduct
 from video_translation_server.delivery.attempt import Attempter
 from video_translation_server.delivery.courier import Carrier, Courier
 from video_translation_server.delivery.detour import Detour
 from video_translation_server.delivery.faulty import FaultyCourier
 from video_translation_server.delivery.worker import Worker
-from video_translation_server.faults import Faults
-from video_translation_server.ids import Ids, random_id
+from video_translation_server.ids import Ids, Names, ordinal
 from video_translation_server.links import Links
 from video_translation_server.loops import Loops
 from video_translation_server.media import Gallery, Studio
-from video_translation_server.model import DEFAULT_WORKSPACE, Workers
+from video_translation_server.model import DEFAULT_WORKSPACE, Claim, Workers
 from video_translation_server.outbound import AddressPolicy, Http1Sender, check_url
 from video_translation_server.probe import Probe, unobserved
 from video_translation_server.retry import RetryPolicy
 from video_translation_server.settings import Settings
 from video_translation_server.shelf import Shelf
-from video_translation_server.signing import new_secret
+from video_translation_server.signing import new_private_key, new_secret
 from video_translation_server.simulation.control import Control
-from video_translation_server.simulation.durations import Durations
 from video_translation_server.simulation.mover import Mover
-from video_translation_server.simulation.planner import Line, Odds, Planner
-from video_translation_server.simulation.scenario import load
+from video_translation_server.simulation.planner import Planner
 from video_translation_server.simulation.timeline import Timeline
 from video_translation_server.store import Retention, Store, open_store
 from video_translation_server.transitions import record
@@ -65,7 +63,7 @@ async def running(
     *,
     url: str | None = None,
     clock: Clock | None = None,
-    ids: Ids = random_id,
+    ids: Ids | None = None,
     probe: Probe = unobserved,
 ) -> AsyncIterator[Application]:
     """Run everything behind the API while the block lasts; `url` is where it listens.
@@ -77,24 +75,29 @@ async def running(
         InvalidError: A network in `allow_targets` is none, or the scenario cannot be read.
     """
     policy = AddressPolicy.from_settings(settings.allow_targets, loopback=settings.is_loopback)
-    planner = _planner(settings)
+    names = Names(keeps_secrets=not settings.is_loopback)
     async with AsyncExitStack() as closing:
-        store = await open_store(settings.store, ids=ids, disable_after=settings.disable_after, probe=probe)
+        store = await open_store(
+            settings.store, ids=ids or names.apart("store"), disable_after=settings.disable_after, probe=probe
+        )
         closing.push_async_callback(store.close)
+        ids, conduct = ids or names, Conduct(settings, store, names)
+        await conduct.sow(settings.seed)
         clock = clock or await _kept_clock(store, settings)
         sender = Http1Sender(policy, connect_timeout=settings.connect_timeout, ca_file=_text(settings.ca_file))
         closing.push_async_callback(sender.close)
-        links = await _links(settings, store, url)
-        courier, faults = Courier(sender, settings.attempt_timeout), Faults(settings.seed)
+        links = await _links(settings, store, url, names)
+        courier = Courier(sender, settings.attempt_timeout)
         detour = Detour(clock, courier.send)
         closing.push_async_callback(detour.clear)
-        carrier = FaultyCourier(courier, faults, detour) if settings.simulator else courier
+        carrier = FaultyCourier(courier, conduct.faults, detour) if settings.simulator else courier
         loops = Loops()
         closing.push_async_callback(loops.stop)
         if settings.start_job:
-            await _start_first_job(store, planner, clock, ids)
+            await _start_first_job(store, conduct.planner, clock, ids)
         loops.start("simulation", _mover(settings, store, clock, ids, links).run)
-        loops.start("delivery", _worker(settings, store, carrier, clock, probe).run)
+        attempter = _attempter(settings, carrier, clock, conduct.chance)
+        loops.start("delivery", _worker(settings, store, attempter, clock, probe).run)
         shelf, studio = Shelf(settings.shelf), Studio()
         closing.callback(studio.close)
         gallery = Gallery(settings.shelf / FILMS, studio)
@@ -107,22 +110,17 @@ async def running(
         )
         loops.start("upkeep", upkeep.run)
         loops.start("sweeping", sweeping.run)
-
-        async def restart() -> None:
-            await detour.clear()
-            faults.clear()
-            planner.restart()
-
-        control = Control(store, clock, ids, links=links, restart=restart)
+        control = Control(store, clock, ids, links=links, restart=partial(conduct.restart, detour))
         tail = Tail(store, limit=settings.stream_limit, interval=settings.poll_interval)
         loops.start("streams", tail.run)
         context = Context(
             store=store,
             clock=clock,
             ids=ids,
-            planner=planner,
+            planner=conduct.planner,
             check_target=partial(check_url, policy=policy),
-            new_secret=new_secret,
+            new_secret=partial(new_secret, partial(names.token, "whsec")),
+            new_private_key=partial(new_private_key, partial(names.token, "whsk")),
             is_ready=loops.are_running,
             tail=tail,
             waiters=Waiters(tail),
@@ -143,7 +141,7 @@ async def running(
             max_request_bytes=settings.max_request_bytes,
             concurrent_jobs=settings.concurrent_jobs,
             is_lenient=settings.lenient,
-            simulator=_simulator(settings, store, clock, (upkeep, sweeping, detour), (control, faults)),
+            simulator=_simulator(settings, store, clock, (upkeep, sweeping, detour), (control, conduct)),
         )
         yield Application(create_api(context), store, context.stopping, context.simulator)
 
@@ -153,6 +151,9 @@ async def _kept_clock(store: Store, settings: Settings) -> Clock:
     state = await store.clock()
     if state is not None and not settings.simulator:
         log.warning("the clock was set by a simulator; start with --simulator true to change it", speed=state.speed)
+    if state is None and settings.frozen_at is not None:
+        state = ClockState(virtual_at=settings.frozen_at.timestamp(), real_at=time.time(), speed=0)
+        await store.keep_clock(state)
     return VirtualClock(state)
 
 
@@ -161,7 +162,7 @@ def _simulator(
     store: Store,
     clock: Clock,
     chored: tuple[Upkeep, Sweeping, Detour],
-    hands: tuple[Control, Faults],
+    hands: tuple[Control, Conduct],
 ) -> Simulator | None:
     """The doors under `/_sim`, where they are wanted, and unless the clock is a test's own."""
     if not settings.simulator or not isinstance(clock, VirtualClock):
@@ -177,45 +178,12 @@ def _simulator(
     timeline = Timeline(
         store, clock, chores=chores, upkeep=upkeep.tick, due=detour.next_due, workers=_workers(settings)
     )
-    return Simulator(clock, timeline, *hands)
-
-
-def _planner(settings: Settings) -> Planner:
-    return Planner(
-        durations=Durations(
-            seconds=settings.translation_time,
-            distribution=settings.time_distribution,
-            per_video_minute=settings.seconds_per_video_minute,
-            video_seconds=settings.video_length,
-            precision_factor=settings.precision_factor,
-            per_language=settings.language_factor,
-        ),
-        line=None if settings.workers is None else Line(settings.ageing, _fast_seconds(settings)),
-        pending_share=settings.pending_share,
-        odds=Odds(
-            error=settings.error_rate,
-            stall=settings.stall_rate,
-            stall_timeout=settings.stall_timeout,
-            retries=settings.error_retries,
-        ),
-        seed=settings.seed,
-        scenario=None if settings.scenario is None else load(settings.scenario),
-        defaults=Script(
-            progression=settings.progression,
-            polls=settings.polls,
-            error_message=settings.error_message,
-            progress_steps=settings.progress_steps,
-            url_delay_seconds=settings.url_delay,
-        ),
-    )
+    control, conduct = hands
+    return Simulator(clock, timeline, control, conduct, conduct.faults)
 
 
 def _workers(settings: Settings) -> Workers:
     return Workers(main=settings.workers, fast=settings.fast_workers)
-
-
-def _fast_seconds(settings: Settings) -> float | None:
-    return settings.fast_lane if settings.fast_workers else None
 
 
 def _mover(settings: Settings, store: Store, clock: Clock, ids: Ids, links: Links) -> Mover:
@@ -241,16 +209,18 @@ def _upkeep(settings: Settings, store: Store, shelf: Shelf, gallery: Gallery, cl
     return Upkeep(store, shelf, gallery, clock, retention, interval=settings.poll_interval)
 
 
-def _worker(settings: Settings, store: Store, carrier: Carrier, clock: Clock, probe: Probe) -> Worker:
+def _attempter(settings: Settings, carrier: Carrier, clock: Clock, chance: Chance) -> Attempter:
     retries = RetryPolicy(
         delays=settings.retry_delays, jitter=settings.retry_jitter, max_retry_after=settings.max_retry_after
     )
-    attempter = Attempter(
-        carrier=carrier,
-        policy=retries,
-        clock=clock,
-        chance=random.Random(settings.seed).random,  # noqa: S311  (jitter, reproducible with a seed)
-    )
+
+    def jitter(claim: Claim) -> float:
+        return chance("jitter", ordinal(claim.event_id), ordinal(claim.endpoint_id), claim.attempt)
+
+    return Attempter(carrier=carrier, policy=retries, clock=clock, chance=jitter)
+
+
+def _worker(settings: Settings, store: Store, attempter: Attempter, clock: Clock, probe: Probe) -> Worker:
     return Worker(
         store,
         attempter,
@@ -264,15 +234,11 @@ def _worker(settings: Settings, store: Store, carrier: Carrier, clock: Clock, pr
     )
 
 
-async def _links(settings: Settings, store: Store, url: str | None) -> Links:
-    """What makes the URLs of files; with a seed, where nobody else listens, the same ones in every run."""
-    if settings.seed is None or not settings.is_loopback:
-        candidate = secrets.token_bytes(32)
-    else:
-        candidate = hashlib.sha256(f"files of seed {settings.seed}".encode()).digest()
+async def _links(settings: Settings, store: Store, url: str | None, names: Names) -> Links:
+    """What makes the URLs of files."""
     return Links(
         base=settings.public_url or url or f"http://{settings.host}:{settings.port}",
-        key=await store.file_key(candidate),
+        key=await store.file_key(names.token("files", 32)),
         lifetime=settings.file_url_ttl,
     )
 

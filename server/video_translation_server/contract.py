@@ -17,15 +17,15 @@ from fastapi import FastAPI
 from video_translation_server import lifecycle, logs
 from video_translation_server.api import Context, Polls, Simulator, Tail, Waiters, create_api
 from video_translation_server.clock import ManualClock, VirtualClock
-from video_translation_server.faults import Faults
-from video_translation_server.ids import Ids
+from video_translation_server.conduct import Conduct
+from video_translation_server.ids import Ids, Names
 from video_translation_server.links import Links
 from video_translation_server.media import Gallery, Studio
 from video_translation_server.model import DEFAULT_WORKSPACE
+from video_translation_server.settings import Settings
 from video_translation_server.shelf import Shelf
+from video_translation_server.signing import new_private_key
 from video_translation_server.simulation.control import Control
-from video_translation_server.simulation.durations import Durations
-from video_translation_server.simulation.planner import Odds, Planner
 from video_translation_server.simulation.timeline import Timeline
 from video_translation_server.store import EventFilter, Store, open_store
 from video_translation_server.wire.responses import EventBody
@@ -80,16 +80,15 @@ async def _generate() -> dict[str, bytes]:
     with tempfile.TemporaryDirectory() as folder:
         store, clock = await open_store(f"{folder}/contract.db", ids=ids), ManualClock(1_795_219_200.0)
         tail, studio = Tail(store), Studio()
-        planner = Planner(
-            durations=Durations(seconds=(10, 10), video_seconds=60), pending_share=0.1, odds=Odds(error=0), seed=1
-        )
+        conduct = Conduct(Settings(error_rate=0, seed=1), store, Names())
         context = Context(
             store=store,
             clock=clock,
             ids=ids,
-            planner=planner,
+            planner=conduct.planner,
             check_target=lambda _: None,
             new_secret=lambda: SECRET,
+            new_private_key=new_private_key,
             is_ready=lambda: True,
             tail=tail,
             waiters=Waiters(tail),
@@ -98,7 +97,7 @@ async def _generate() -> dict[str, bytes]:
             shelf=Shelf(Path(folder)),
             studio=studio,
             gallery=Gallery(Path(folder) / "films", studio),
-            simulator=_simulator(store, ids),
+            simulator=_simulator(store, ids, conduct),
         )
         api = create_api(context)
         try:
@@ -109,7 +108,7 @@ async def _generate() -> dict[str, bytes]:
     return described | {f"examples/{name}.json": content for name, content in examples.items()}
 
 
-def _simulator(store: Store, ids: Ids) -> Simulator:
+def _simulator(store: Store, ids: Ids, conduct: Conduct) -> Simulator:
     """Only to describe its doors: nothing here goes through them."""
     clock = VirtualClock()
 
@@ -118,7 +117,7 @@ def _simulator(store: Store, ids: Ids) -> Simulator:
 
     control = Control(store, clock, ids, links=LINKS, restart=nothing)
     timeline = Timeline(store, clock, chores=nothing, upkeep=nothing, due=lambda: None)
-    return Simulator(clock, timeline, control, Faults(seed=1))
+    return Simulator(clock, timeline, control, conduct, conduct.faults)
 
 
 async def _answers(api: FastAPI, context: Context, clock: ManualClock) -> dict[str, bytes]:

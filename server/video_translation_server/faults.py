@@ -3,11 +3,17 @@
 What a fault does is up to those who carry it out: `api.faulty` for answers, `delivery.faulty` for deliveries.
 """
 
-import random
 import re
 from collections import deque
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from typing import Any
+
+from video_translation_server.chance import Chance
+from video_translation_server.ids import Ids
+
+Occasion = tuple[object, ...]
+"""What a delivery is told by, whenever it is sent: chance goes by it."""
 
 JOURNAL = 1000
 """Requests that the journal holds; the oldest goes first."""
@@ -51,14 +57,25 @@ class Asked:
     fault_id: str | None
 
 
+@dataclass(slots=True)
+class _Rule:
+    """A fault, the how-manieth it is, and how often it has fitted; both are the same in every run."""
+
+    fault: Fault
+    number: int
+    fitted: int = 0
+
+
 class Faults:
     """The rules in the order of their making; of those that fit, the first that chance lets happen does."""
 
-    def __init__(self, seed: int | None) -> None:
-        """With a seed, the same faults in every run of the same requests."""
-        self._seed = seed
+    def __init__(self, ids: Ids, chance: Chance) -> None:
+        """With a seeded chance, the same faults in every run of the same requests."""
+        self._ids = ids
+        self._chance = chance
+        self._rules: dict[str, _Rule] = {}
+        self._made = 0
         self.journal: deque[Asked] = deque(maxlen=JOURNAL)
-        self.clear()
 
     def __bool__(self) -> bool:
         """Whether anything can go wrong at all."""
@@ -67,11 +84,14 @@ class Faults:
     @property
     def rules(self) -> list[Fault]:
         """The rules that can still happen."""
-        return list(self._rules.values())
+        return [rule.fault for rule in self._rules.values()]
 
-    def add(self, fault: Fault) -> None:
-        """One more rule."""
-        self._rules[fault.id] = fault
+    def add(self, on: str, kind: str, **fields: Any) -> Fault:
+        """One more rule; the fields are those of `Fault`."""
+        fault = Fault(self._ids("flt"), on, kind, **fields)
+        self._made += 1
+        self._rules[fault.id] = _Rule(fault, self._made)
+        return fault
 
     def remove(self, fault_id: str) -> bool:
         """Take a rule back; False where there is none of that id."""
@@ -79,26 +99,32 @@ class Faults:
 
     def clear(self) -> None:
         """No rules, an empty journal, and chance from its beginning."""
-        self._rules: dict[str, Fault] = {}
-        self._random = random.Random(self._seed)  # noqa: S311  (a simulation, and reproducible on purpose)
+        self._rules.clear()
+        self._made = 0
         self.journal.clear()
 
-    def pick(self, on: str, where: str, about: str | bytes) -> Fault | None:
-        """What goes wrong with this one, if anything; `about` is a JSON body or a path with its query."""
-        for fault in self._rules.values():
-            fits = fault.on == on and fnmatchcase(where, fault.where) and _is_about(fault.job_id, about)
-            if fits and self._random.random() < fault.probability:
-                self._use(fault)
-                return fault
+    def pick(self, on: str, where: str, about: str | bytes, occasion: Occasion | None = None) -> Fault | None:
+        """What goes wrong with this one, if anything.
+
+        `about` is a JSON body or a path with its query. Chance goes by the `occasion`; without one, by how often the
+        rule has fitted.
+        """
+        for rule in self._rules.values():
+            if rule.fault.on == on and fnmatchcase(where, rule.fault.where) and _is_about(rule.fault.job_id, about):
+                rule.fitted += 1
+                if self._chance("fault", rule.number, occasion or rule.fitted) < rule.fault.probability:
+                    self._use(rule)
+                    return rule.fault
         return None
 
-    def _use(self, fault: Fault) -> None:
-        if fault.count is None:
+    def _use(self, rule: _Rule) -> None:
+        count = rule.fault.count
+        if count is None:
             return
-        if fault.count > 1:
-            self._rules[fault.id] = replace(fault, count=fault.count - 1)
+        if count > 1:
+            rule.fault = replace(rule.fault, count=count - 1)
         else:
-            del self._rules[fault.id]
+            del self._rules[rule.fault.id]
 
 
 def _is_about(job_id: str | None, about: str | bytes) -> bool:

@@ -4,6 +4,7 @@ pytest loads this module wherever the distribution is installed; the server itse
 asks for it.
 """
 
+import zlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -21,21 +22,30 @@ def translation_server_settings() -> dict[str, Any]:
 
 @pytest.fixture
 def translation_server(
-    tmp_path_factory: pytest.TempPathFactory, translation_server_settings: dict[str, Any]
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    translation_server_settings: dict[str, Any],
 ) -> Iterator["TranslationServer"]:
-    """A server of this test's own, in this process; its clock stands still."""
-    from video_translation_server.testing import TranslationServer  # noqa: PLC0415  (loaded by who needs it)
-
-    with TranslationServer(tmp_path_factory.mktemp("translation-server"), **translation_server_settings) as server:
+    """A server of this test's own, in this process; its clock stands still, and its seed is made of the test's name."""
+    with _server(tmp_path_factory, translation_server_settings, request.node.nodeid) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def translation_server_session(
-    tmp_path_factory: pytest.TempPathFactory, translation_server_settings: dict[str, Any]
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    translation_server_settings: dict[str, Any],
 ) -> Iterator["TranslationServer"]:
     """One server for all tests of this process (under xdist: one per worker); `reset()` between tests is theirs."""
+    worker = getattr(request.config, "workerinput", {}).get("workerid", "")
+    with _server(tmp_path_factory, translation_server_settings, worker) as server:
+        yield server
+
+
+def _server(folders: pytest.TempPathFactory, settings: dict[str, Any], name: str) -> "TranslationServer":
+    """A server whose ids no other test gets (what remembers ids from test to test would take them for old news)."""
     from video_translation_server.testing import TranslationServer  # noqa: PLC0415  (loaded by who needs it)
 
-    with TranslationServer(tmp_path_factory.mktemp("translation-server"), **translation_server_settings) as server:
-        yield server
+    seed = zlib.crc32(name.encode())
+    return TranslationServer(folders.mktemp("translation-server"), **{"seed": seed} | settings)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 
 def _split(value: object) -> object:
@@ -124,7 +124,14 @@ class Settings(BaseModel):
     polls: int | None = Field(None, ge=1, description="With --progression manual: every so many polls, one move.")
     url_delay: DelaySeconds = Field(0, le=365 * 86400, description="Seconds that a completed job has no URL yet.")
     scenario: Path | None = Field(None, description="TOML file that says which job meets what fate.")
-    seed: int | None = Field(None, description="Seed of the simulation's randomness; none: different every time.")
+    seed: int | None = Field(
+        None,
+        description="Seed of chance and ids, on loopback of signing secrets too, so that a run can be repeated; "
+        "none: different every time.",
+    )
+    frozen_at: AwareDatetime | None = Field(
+        None, description="Instant (ISO 8601, with a zone) where a new store's clock stands until /_sim moves it."
+    )
     start_job: bool = Field(True, description="Start one job by itself when the store is empty.")
 
     public_url: BaseUrl | None = Field(
@@ -182,6 +189,8 @@ class Settings(BaseModel):
             raise ValueError("translation_time: a lognormal range cannot begin at 0")
         if self.fast_workers and self.workers is None:
             raise ValueError("fast_workers: goes with --workers")
+        if self.frozen_at is not None and not self.simulator:
+            raise ValueError("frozen_at: goes with --simulator true, or nothing could move the clock")
         if self.polls is not None and self.progression != "manual":
             raise ValueError("polls: goes with --progression manual")
         if self.lease <= self.attempt_timeout:

@@ -7,9 +7,9 @@ real service's own.
 import base64
 import binascii
 import hashlib
-import secrets as random_secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
+from secrets import token_bytes
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -21,15 +21,18 @@ SEED_BYTES = 32
 _BLOCK = 64
 """Bytes that SHA-256 takes at a time."""
 
-
-def new_secret() -> str:
-    """A fresh signing secret: `whsec_` and 32 random bytes in base64."""
-    return SECRET_PREFIX + base64.b64encode(random_secrets.token_bytes(SECRET_BYTES)).decode()
+Token = Callable[[int], bytes]
+"""Makes so many bytes for a secret."""
 
 
-def new_private_key() -> str:
-    """A fresh ed25519 key: `whsk_` and its 32-byte seed in base64."""
-    return PRIVATE_PREFIX + base64.b64encode(random_secrets.token_bytes(SEED_BYTES)).decode()
+def new_secret(token: Token = token_bytes) -> str:
+    """A fresh signing secret: `whsec_` and 32 bytes in base64, random ones unless `token` makes others."""
+    return SECRET_PREFIX + _base64(token(SECRET_BYTES))
+
+
+def new_private_key(token: Token = token_bytes) -> str:
+    """A fresh ed25519 key: `whsk_` and its 32-byte seed in base64, random unless `token` makes others."""
+    return PRIVATE_PREFIX + _base64(token(SEED_BYTES))
 
 
 def public_key(private_key: str) -> str:

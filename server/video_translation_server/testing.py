@@ -18,13 +18,12 @@ import uvicorn
 
 from video_translation_server.api import Simulator
 from video_translation_server.app import Application, running
-from video_translation_server.faults import Asked, Fault, Faults
-from video_translation_server.ids import random_id
+from video_translation_server.faults import Asked, Faults
 from video_translation_server.model import DEFAULT_WORKSPACE, Delivery, DeliveryState
 from video_translation_server.serve import Listening, bind, config_for, url_of
 from video_translation_server.settings import Settings
 from video_translation_server.store import DeliveryFilter
-from video_translation_server.wire.simulator import FaultRequest
+from video_translation_server.wire.simulator import ConfigRequest, FaultRequest
 
 T = TypeVar("T")
 
@@ -124,9 +123,29 @@ class TranslationServer:
         self._run(self._simulator.control.fail(_id(job), message))
 
     def reset(self) -> None:
-        """Forget jobs, events, endpoints, deliveries and faults, and stop the clock where it is."""
+        """Forget jobs, events, endpoints, deliveries, faults and changed settings; stop the clock where it is."""
         self._run(self._simulator.control.erase())
         self.freeze()
+
+    # The simulation
+
+    def configure(self, **settings: Any) -> None:
+        """Change settings for the jobs to come: those that decide what becomes of a job, by name, as of `serve`.
+
+        Raises:
+            ValidationError: There is no such setting, or its value is of another type (pydantic's).
+            InvalidError: The value cannot be.
+        """
+        changes = ConfigRequest.model_validate(settings).model_dump(exclude_unset=True)
+
+        async def work() -> None:
+            self._simulator.conduct.configure(changes)
+
+        self._run(work())
+
+    def sow(self, seed: int | None) -> None:
+        """Begin anew with a seed: fates and chance from its beginning, ids that there have not been before."""
+        self._run(self._simulator.conduct.sow(seed))
 
     # Faults
 
@@ -248,21 +267,18 @@ class FaultRules:
         Raises:
             ValidationError: A field has a bad value (pydantic's).
         """
-        fault = Fault(
-            id=random_id("flt"), **FaultRequest.model_validate({"on": on, "kind": kind} | fields).model_dump()
-        )
-        self._do(lambda: self._faults.add(fault))
-        return fault.id
+        rule = FaultRequest.model_validate({"on": on, "kind": kind} | fields)
+        return self._do(lambda: self._faults.add(**rule.model_dump())).id
 
     def clear(self) -> None:
         """Let everything go well again; the journal begins anew."""
         self._do(self._faults.clear)
 
-    def _do(self, change: Callable[[], None]) -> None:
-        async def work() -> None:
-            change()
+    def _do(self, change: Callable[[], T]) -> T:
+        async def work() -> T:
+            return change()
 
-        asyncio.run_coroutine_threadsafe(work(), self._loop).result()
+        return asyncio.run_coroutine_threadsafe(work(), self._loop).result()
 
 
 class _Brief(Listening):

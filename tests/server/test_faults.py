@@ -18,7 +18,8 @@ from werkzeug import Request, Response
 
 from tests.server.promises import conforms, refused
 from tests.server.rig import ENDPOINTS, JOBS, VIDEO
-from video_translation_server.faults import Fault, Faults
+from video_translation_server.chance import Chance
+from video_translation_server.faults import Faults
 from video_translation_server.model import Delivery
 from video_translation_server.testing import TranslationServer
 from video_translation_server.wire.responses import Answer, Page
@@ -287,8 +288,8 @@ def test_what_is_held_back_is_forgotten_by_a_reset(
 
 def test_a_seed_makes_the_same_faults_again() -> None:
     def run(seed: int) -> list[bool]:
-        faults = Faults(seed)
-        faults.add(Fault(id="flt_1", on="api", kind="status", probability=0.5))
+        faults = Faults(lambda prefix: f"{prefix}_1", Chance(seed))
+        faults.add("api", "status", probability=0.5)
         return [faults.pick("api", "/status", "/status?") is not None for _ in range(50)]
 
     assert run(1) == run(1) != run(2)

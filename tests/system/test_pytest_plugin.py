@@ -34,7 +34,7 @@ def test_the_blocks_of_the_guide_are_a_test_suite_also_on_two_workers(tmp_path: 
     for block in re.findall(r"```python\n(.*?)```", GUIDE.read_text("utf-8"), re.DOTALL):
         name, _, code = block.partition("\n")
         (tmp_path / name.removeprefix("# ")).write_text(code)
-    assert "9 passed" in run("-n", "2", str(tmp_path), folder=tmp_path)
+    assert "10 passed" in run("-n", "2", str(tmp_path), folder=tmp_path)
 
 
 def test_the_plugins_load_nothing_until_a_test_asks() -> None:

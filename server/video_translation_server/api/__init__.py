@@ -73,6 +73,7 @@ def create_api(context: Context) -> FastAPI:
     install_error_handlers(api)
     api.add_middleware(
         Door,
+        ids=context.ids,
         keyless=context.is_open,
         max_request_bytes=context.max_request_bytes,
         max_upload_bytes=context.max_asset_bytes + FORM_BYTES,

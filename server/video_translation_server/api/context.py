@@ -1,9 +1,9 @@
 """What the API works with, given by `app`: the store, time, ids, and ports to what it must drive elsewhere."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Protocol, cast
+from typing import Annotated, Any, Protocol, cast
 
 from fastapi import Depends, Request
 
@@ -80,6 +80,31 @@ class Control(Protocol):
         ...
 
 
+class Conduct(Protocol):
+    """Port: how the simulation behaves, where that may be changed while it runs."""
+
+    @property
+    def seed(self) -> int | None:
+        """The seed in force."""
+        ...
+
+    def config(self) -> dict[str, Any]:
+        """The settings that may be changed, by name."""
+        ...
+
+    def configure(self, changes: Mapping[str, Any]) -> None:
+        """Change some of them, for the jobs to come.
+
+        Raises:
+            InvalidError: A value cannot be, by itself or together with the others; nothing is changed.
+        """
+        ...
+
+    async def sow(self, seed: int | None) -> None:
+        """Draw and name with another seed from here on; None: different every time."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Simulator:
     """What the doors under `/_sim` drive."""
@@ -87,6 +112,7 @@ class Simulator:
     clock: VirtualClock
     timeline: Timeline
     control: Control
+    conduct: Conduct
     faults: Faults
 
 
@@ -100,6 +126,7 @@ class Context:
         admin_digest: SHA-256 of the admin key; without one, everybody may administer an open server.
         is_open: No key is needed.
         new_key: Makes a key.
+        new_secret: Makes a signing secret, `new_private_key` the private half of a key pair.
         is_ready: True while every loop of the server runs.
         shelf: Where uploaded files lie.
         studio: Looks into files.
@@ -126,6 +153,7 @@ class Context:
     planner: Planner
     check_target: Callable[[str], None]
     new_secret: Callable[[], str]
+    new_private_key: Callable[[], str]
     is_ready: Callable[[], bool]
     tail: Tail
     waiters: Waiters

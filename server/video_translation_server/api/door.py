@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from video_translation_server.api.answers import JSON, error_body
-from video_translation_server.ids import random_id
+from video_translation_server.ids import Ids
 
 log = structlog.get_logger("api")
 
@@ -37,9 +37,10 @@ class _RefusedError(Exception):
 class Door:
     """ASGI middleware in front of the API."""
 
-    def __init__(self, app: ASGIApp, *, keyless: bool, max_request_bytes: int, max_upload_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, *, ids: Ids, keyless: bool, max_request_bytes: int, max_upload_bytes: int) -> None:
         """`keyless` servers refuse what a web page could send them (decision 0014)."""
         self._app = app
+        self._ids = ids
         self._keyless = keyless
         self._max_request_bytes = max_request_bytes
         self._max_upload_bytes = max_upload_bytes
@@ -49,7 +50,7 @@ class Door:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id, started, status = random_id("req"), time.perf_counter(), 0
+        request_id, started, status = self._ids("req"), time.perf_counter(), 0
 
         async def send_with_id(message: Message) -> None:
             nonlocal status

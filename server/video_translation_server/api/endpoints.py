@@ -14,7 +14,7 @@ from video_translation_server.api.idempotency import Once, OnceOnly
 from video_translation_server.api.lenience import LenientRoute
 from video_translation_server.errors import ConflictError, InvalidError
 from video_translation_server.model import Endpoint, EndpointStatus, Ordering, RetiredSecret, Sweep, SweepKind
-from video_translation_server.signing import new_private_key, public_key
+from video_translation_server.signing import public_key
 from video_translation_server.wire.deliveries import delivery_resource, sweep_resource
 from video_translation_server.wire.events import EVENT_TYPES, iso_time, maybe_iso_time, notice_event
 from video_translation_server.wire.requests import (
@@ -49,7 +49,7 @@ async def create(request: EndpointRequest, workspace: Workspace, context: Surrou
         url=request.url,
         created_at=now,
         secret=context.new_secret(),
-        private_key=new_private_key() if request.asymmetric else None,
+        private_key=context.new_private_key() if request.asymmetric else None,
         events=_types(request.events),
         entity_id=request.entity_id,
         description=request.description,
@@ -199,7 +199,7 @@ async def recovery(recovery_id: str, workspace: Workspace, context: Surroundings
 @router.get("/secret", response_model=Answer[WorkspaceSecret])
 async def secret(workspace: Workspace, context: Surroundings) -> Response:
     """The secret that deliveries to a job's `callback_url` are signed with."""
-    return answer({"secret": await context.store.workspace_secret(workspace)})
+    return answer({"secret": await context.store.workspace_secret(workspace, fresh=context.new_secret())})
 
 
 @router.get("/event-types", response_model=Page[dict[str, str]])

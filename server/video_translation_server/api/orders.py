@@ -101,7 +101,7 @@ class Order:
             workspace_id=self.workspace,
             url=url,
             created_at=self.now,
-            secret=await self.context.store.workspace_secret(self.workspace),
+            secret=await self.context.store.workspace_secret(self.workspace, fresh=self.context.new_secret()),
             events=tuple(sorted(CALLBACK_TYPES)),
             entity_id=entity_id,
             is_callback=True,

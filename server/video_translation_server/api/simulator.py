@@ -15,7 +15,6 @@ from video_translation_server.api.auth import Admin
 from video_translation_server.api.context import Simulator, Surroundings
 from video_translation_server.api.shown import shown
 from video_translation_server.errors import NotFoundError
-from video_translation_server.faults import Fault
 from video_translation_server.wire.events import iso_time, maybe_iso_time
 from video_translation_server.wire.responses import Answer, Page, Translation
 from video_translation_server.wire.scripts import failure_text
@@ -23,11 +22,15 @@ from video_translation_server.wire.simulator import (
     AdvanceRequest,
     AskedAnswer,
     ClockAnswer,
+    ConfigAnswer,
+    ConfigRequest,
     Erased,
     FailRequest,
     FaultAnswer,
     FaultRequest,
     Nothing,
+    SeedAnswer,
+    SeedRequest,
     SimulatorHealth,
     SpeedRequest,
 )
@@ -123,17 +126,41 @@ async def reset_job(video_translation_id: str, sim: Sim, context: Surroundings, 
 
 @router.post("/reset", response_model=Answer[Erased])
 async def reset(sim: Sim, _: Nothing | None = None) -> Response:
-    """Delete jobs, events, endpoints and deliveries of every workspace, and faults; the seed begins anew."""
+    """Delete jobs, events, endpoints and deliveries of every workspace; faults, settings and seed as at the start."""
     await sim.control.erase()
     return answer({"reset": True})
 
 
+@router.get("/config", response_model=Answer[ConfigAnswer])
+async def config(sim: Sim) -> Response:
+    """The settings that may be changed while the server runs."""
+    return answer(sim.conduct.config())
+
+
+@router.patch("/config", response_model=Answer[ConfigAnswer])
+async def configure(request: ConfigRequest, sim: Sim) -> Response:
+    """Change settings for the jobs to come; what is not named stays."""
+    sim.conduct.configure(request.model_dump(exclude_unset=True))
+    return answer(sim.conduct.config())
+
+
+@router.get("/seed", response_model=Answer[SeedAnswer])
+async def seed(sim: Sim) -> Response:
+    """The seed in force."""
+    return answer({"seed": sim.conduct.seed})
+
+
+@router.post("/seed", response_model=Answer[SeedAnswer])
+async def sow(request: SeedRequest, sim: Sim) -> Response:
+    """Begin anew with a seed: fates and chance from its beginning, ids that there have not been before."""
+    await sim.conduct.sow(request.seed)
+    return answer({"seed": sim.conduct.seed})
+
+
 @router.post("/faults", response_model=Answer[FaultAnswer])
-async def add_fault(request: FaultRequest, sim: Sim, context: Surroundings) -> Response:
+async def add_fault(request: FaultRequest, sim: Sim) -> Response:
     """Let answers or deliveries go wrong from here on."""
-    fault = Fault(id=context.ids("flt"), **request.model_dump())
-    sim.faults.add(fault)
-    return answer(asdict(fault))
+    return answer(asdict(sim.faults.add(**request.model_dump())))
 
 
 @router.get("/faults", response_model=Page[FaultAnswer])

@@ -15,7 +15,7 @@ import structlog
 from video_translation_server.clock import Clock
 from video_translation_server.delivery.courier import Carrier
 from video_translation_server.model import Attempt, Claim, Dead, Delivered, Gone, Outcome, RetryAt, Settlement, Verdict
-from video_translation_server.retry import RetryPolicy, is_strained
+from video_translation_server.retry import RetryPolicy, is_strained, is_success
 from video_translation_server.wire.events import iso_time
 
 log = structlog.get_logger("delivery")
@@ -42,13 +42,13 @@ class Attempter:
 
     Attributes:
         carrier: Signs and sends.
-        chance: Random numbers from [0, 1) for the retry jitter.
+        chance: A number from [0, 1) for the jitter of a claim's retry.
     """
 
     carrier: Carrier
     policy: RetryPolicy
     clock: Clock
-    chance: Callable[[], float]
+    chance: Callable[[Claim], float]
 
     def begin(self, claim: Claim) -> Flight:
         """POST the claim's event to its endpoint.
@@ -68,7 +68,8 @@ class Attempter:
             duration=time.perf_counter() - flight.started,
             outcome=outcome,
         )
-        verdict = self.policy.judge(outcome, tries=claim.tries, now=self.clock.now(), chance=self.chance())
+        chance = 0.0 if is_success(outcome) else self.chance(claim)
+        verdict = self.policy.judge(outcome, tries=claim.tries, now=self.clock.now(), chance=chance)
         return Settlement(claim=claim, attempt=attempt, verdict=verdict, strained=is_strained(outcome))
 
 

@@ -11,6 +11,7 @@ import msgspec
 from video_translation_server.delivery.courier import Courier, Letter
 from video_translation_server.delivery.detour import Detour
 from video_translation_server.faults import Fault, Faults
+from video_translation_server.ids import ordinal
 from video_translation_server.model import Claim, Outcome, OutcomeKind
 
 ACCEPTED = 204
@@ -33,8 +34,12 @@ class FaultyCourier:
         held = self._detour.take((claim.url, claim.job_id)) if self._detour else None
         if held is not None:
             return asyncio.ensure_future(self._overtake(claim, held))
-        fault = self._faults.pick("webhook", claim.url, claim.body) if self._faults else None
+        fault = self._pick(claim) if self._faults else None
         return self._courier.carry(claim) if fault is None else asyncio.ensure_future(self._go_wrong(fault, claim))
+
+    def _pick(self, claim: Claim) -> Fault | None:
+        occasion = (ordinal(claim.event_id), ordinal(claim.endpoint_id), claim.attempt)
+        return self._faults.pick("webhook", claim.url, claim.body, occasion)
 
     async def _overtake(self, claim: Claim, held: Letter) -> Outcome:
         """Send the later one, then the earlier one; only then is the attempt over, so that `advance` waits for both."""

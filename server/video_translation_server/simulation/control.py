@@ -64,7 +64,7 @@ class Control:
         return await self._move(job_id, lambda job, now: [lifecycle.reset(job, event_id=self._ids("evt"), now=now)])
 
     async def erase(self) -> None:
-        """Delete jobs, events, endpoints and deliveries; faults go, the seed begins anew, the clock stays."""
+        """Delete jobs, events, endpoints and deliveries; what was ordered is taken back, the clock stays."""
         await self._store.erase()
         await self._restart()
 

@@ -79,18 +79,23 @@ class Planner:
 
         What a request leaves open the scenario decides, then `defaults`, then chance.
         """
-        self._durations = durations
         self._line = line
+        self._scenario = scenario or Scenario()
+        self.configure(durations=durations, pending_share=pending_share, odds=odds, defaults=defaults)
+        self.restart(seed)
+
+    def configure(
+        self, *, durations: Durations, pending_share: float, odds: Odds, defaults: Script | None = None
+    ) -> None:
+        """Draw for the jobs to come with other settings; what was drawn stays."""
+        self._durations = durations
         self._pending_share = pending_share
         self._odds = odds
-        self._seed = seed
-        self._scenario = scenario or Scenario()
         self._defaults = defaults or Script()
-        self.restart()
 
-    def restart(self) -> None:
+    def restart(self, seed: int | None) -> None:
         """Draw from the beginning again: with a seed, the same fates in the same order."""
-        self._random = random.Random(self._seed)  # noqa: S311  (a simulation, and reproducible on purpose)
+        self._random = random.Random(seed)  # noqa: S311  (a simulation, and reproducible on purpose)
         self._number = 0
 
     def plan(self, script: Script, subject: Subject | None = None) -> Plan:

@@ -101,6 +101,60 @@ class FaultRequest(Strict):
         return kind
 
 
+class ConfigRequest(Strict):
+    """Body of `PATCH /_sim/config`: settings of `serve`, by name; which values they take is said there."""
+
+    translation_time: float | str | list[float] | None = None
+    time_distribution: str | None = None
+    seconds_per_video_minute: float | None = None
+    video_length: float | None = None
+    precision_factor: float | None = None
+    language_factor: float | None = None
+    pending_share: float | None = None
+    error_rate: float | None = None
+    error_message: str | None = None
+    error_retries: int | None = None
+    stall_rate: float | None = None
+    stall_timeout: float | None = None
+    progress_steps: int | None = None
+    progression: str | None = None
+    polls: int | None = None
+    url_delay: float | None = None
+
+
+class ConfigAnswer(BaseModel):
+    """The settings that may be changed while the server runs."""
+
+    translation_time: tuple[float, float]
+    time_distribution: str
+    seconds_per_video_minute: float
+    video_length: float
+    precision_factor: float
+    language_factor: float
+    pending_share: float
+    error_rate: float
+    error_message: str | None
+    error_retries: int
+    stall_rate: float
+    stall_timeout: float
+    progress_steps: int
+    progression: str
+    polls: int | None
+    url_delay: float
+
+
+class SeedRequest(Strict):
+    """Body of `POST /_sim/seed`: the seed from here on; null: different every time."""
+
+    seed: int | None = Field(ge=-(2**63), lt=2**63)
+
+
+class SeedAnswer(BaseModel):
+    """The seed in force; null: everything is different every time."""
+
+    seed: int | None
+
+
 class FaultAnswer(BaseModel):
     """A rule that can still happen."""
 

@@ -48,7 +48,7 @@ def attempter(clock: SteppedClock, sender: FakeSender, start: int = 1614265330) 
         carrier=Courier(sender, deadline=7, real_time=lambda: float(next(times))),
         policy=RetryPolicy(),
         clock=clock,
-        chance=lambda: 0.5,
+        chance=lambda _: 0.5,
     )
 
 

@@ -50,6 +50,13 @@ async def test_the_first_endpoint_to_run_out_is_known(store: Store) -> None:
     assert await store.next_endpoint_expiry() == NOW + 100
 
 
+async def test_no_chapter_begins_twice(store: Store, reopen: Reopen) -> None:
+    assert [await store.begin_chapter() for _ in range(3)] == [1, 2, 3]
+    await store.erase()
+    assert await store.begin_chapter() == 4
+    assert await (await reopen()).begin_chapter() == 5
+
+
 async def test_a_job_is_found_in_whichever_workspace(store: Store) -> None:
     await store.record([created()])
     assert (await store.job(None, "job_1")).id == "job_1"

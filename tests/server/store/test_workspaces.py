@@ -98,4 +98,4 @@ async def test_what_is_not_there_cannot_be_revoked(store: Store) -> None:
 
 async def test_a_new_workspace_has_a_secret_of_its_own(store: Store) -> None:
     await store.create_workspace(TEAM)
-    assert await store.workspace_secret(TEAM.id) != await store.workspace_secret(WORKSPACE)
+    assert await store.workspace_secret(TEAM.id, fresh="a") != await store.workspace_secret(WORKSPACE, fresh="b")

@@ -65,6 +65,6 @@ class EndpointVerbs(Protocol):
         """Delete the endpoints whose ttl has run out; the answer is their ids."""
         ...
 
-    async def workspace_secret(self, workspace_id: str) -> str:
-        """The secret that signs deliveries to the workspace's callback URLs; made at the first call."""
+    async def workspace_secret(self, workspace_id: str, *, fresh: str) -> str:
+        """The secret that signs deliveries to the workspace's callback URLs; at the first call `fresh` becomes it."""
         ...

@@ -20,6 +20,10 @@ class SimulatorVerbs(Protocol):
         """Keep the state of the clock; a power failure may undo it, together with everything that came after it."""
         ...
 
+    async def begin_chapter(self) -> int:
+        """A number that this store has not given before, from 1 on: of it and a seed ids are made (decision 0030)."""
+        ...
+
     async def next_endpoint_expiry(self) -> float | None:
         """When the first endpoint's ttl runs out, or None."""
         ...

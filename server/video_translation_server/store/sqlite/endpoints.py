@@ -12,7 +12,6 @@ import msgspec
 
 from video_translation_server.errors import ConflictError, NotFoundError
 from video_translation_server.model import Endpoint, EndpointStatus, Ordering, RetiredSecret
-from video_translation_server.signing import new_secret
 from video_translation_server.store.sqlite import deliveries, log
 
 ENDPOINT = (
@@ -91,9 +90,9 @@ def expire(connection: apsw.Connection, now: float) -> list[str]:
     return [endpoint_id for _, endpoint_id in rows]
 
 
-def workspace_secret(connection: apsw.Connection, workspace_id: str) -> str:
-    """The workspace's own signing secret, made where there is none yet."""
-    connection.execute("UPDATE workspaces SET secret = ? WHERE id = ? AND secret IS NULL", (new_secret(), workspace_id))
+def workspace_secret(connection: apsw.Connection, workspace_id: str, fresh: str) -> str:
+    """The workspace's own signing secret; `fresh` becomes it where there is none yet."""
+    connection.execute("UPDATE workspaces SET secret = ? WHERE id = ? AND secret IS NULL", (fresh, workspace_id))
     secret = connection.execute("SELECT secret FROM workspaces WHERE id = ?", (workspace_id,)).get
     if secret is None:
         raise NotFoundError(f"no workspace {workspace_id}")

@@ -9,8 +9,8 @@ import apsw
 
 from video_translation_server.clock import ClockState
 
-KEPT = ("workspaces", "keys", "clock", "file_key")
-"""Tables that survive `erase`: who may call, what time it is, and what a running server has read once."""
+KEPT = ("workspaces", "keys", "clock", "file_key", "chapter")
+"""Tables that survive `erase`: who may call, what time it is, what a running server has read once, past ids."""
 
 
 def clock(connection: apsw.Connection) -> ClockState | None:
@@ -45,3 +45,10 @@ def erase(connection: apsw.Connection) -> None:
     for (name,) in names:
         if name not in KEPT:
             connection.execute(f"DELETE FROM {name}")
+
+
+def begin_chapter(connection: apsw.Connection) -> int:
+    """Count one chapter more, and say which it is."""
+    return connection.execute(  # type: ignore[no-any-return]
+        "INSERT INTO chapter (n, count) VALUES (1, 1) ON CONFLICT (n) DO UPDATE SET count = count + 1 RETURNING count"
+    ).get

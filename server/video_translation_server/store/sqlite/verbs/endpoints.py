@@ -52,6 +52,6 @@ class EndpointVerbs(Engine):
         """Delete the endpoints whose ttl has run out."""
         return await self._writer.run(lambda connection: endpoints.expire(connection, now))
 
-    async def workspace_secret(self, workspace_id: str) -> str:
+    async def workspace_secret(self, workspace_id: str, *, fresh: str) -> str:
         """The secret that signs deliveries to callback URLs."""
-        return await self._writer.run(lambda connection: endpoints.workspace_secret(connection, workspace_id))
+        return await self._writer.run(lambda connection: endpoints.workspace_secret(connection, workspace_id, fresh))

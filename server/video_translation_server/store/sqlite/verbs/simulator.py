@@ -20,6 +20,10 @@ class SimulatorVerbs(Engine):
         """Keep the state of the clock."""
         await self._writer.run(lambda connection: simulator.keep_clock(connection, state), durable=False)
 
+    async def begin_chapter(self) -> int:
+        """A number that this store has not given before."""
+        return await self._writer.run(simulator.begin_chapter)
+
     async def next_endpoint_expiry(self) -> float | None:
         """When the first endpoint runs out."""
         return await self._read(simulator.next_expiry)
