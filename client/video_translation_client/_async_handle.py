@@ -8,7 +8,9 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+import os
 from collections.abc import Callable, Generator
+from pathlib import Path
 from typing import Any, Protocol
 
 from video_translation_client._cancelling import is_refusal, judge_refusal
@@ -16,6 +18,7 @@ from video_translation_client._dispatcher import check_callback
 from video_translation_client._errors import APIError
 from video_translation_client._handle import Job
 from video_translation_client._job_events import EventStream
+from video_translation_client._landing import FileKind, Wish
 from video_translation_client._models import JobSnapshot
 
 logger = logging.getLogger("video_translation_client")
@@ -29,6 +32,9 @@ class AsyncJobPort(Protocol):
 
     async def cancel_job(self, job_id: str) -> JobSnapshot:
         """Have the service cancel the job, and let every handle and waiter learn of the answer."""
+
+    async def download(self, job_id: str, known: JobSnapshot | None, wish: Wish) -> Path:
+        """Bring one of the job's files, and return where it lies."""
 
 
 class AsyncJob:
@@ -141,6 +147,39 @@ class AsyncJob:
         """
         await self._reach_end(timeout)
         return self._job.exception()
+
+    async def download(
+        self,
+        path: str | os.PathLike[str],
+        kind: FileKind = "video",
+        *,
+        overwrite: bool = False,
+        timeout: float | None = None,
+        progress: Callable[[int, int | None], object] | None = None,
+    ) -> Path:
+        """Download a file of the completed job, and return where it lies: whole, or not at all.
+
+        Goes on where a connection broke off (`max_retries`), and gets a new URL where the signed one has expired.
+        A completed job whose URLs are not there yet is asked for them. Your API key is not sent.
+
+        Args:
+            path: a file; or a folder, in which the file is named after the job's id.
+            kind: `video`, `audio`, `srt` or `vtt`.
+            overwrite: replace a file that is there already.
+            timeout: seconds for everything together. None: as long as it takes, and 300 for the URLs.
+            progress: called with the bytes that have come, and the size where it is known.
+
+        Raises:
+            DownloadError: the job has not ended, has no such file, or whoever holds it refuses.
+            JobFailedError: the job failed.
+            FileExistsError: there is a file already.
+            OSError: it cannot be written, for example because there is no such folder.
+            WaitTimeoutError: the time ran out.
+            ServerUnreachableError: the connection broke off too often, or nobody answered.
+            APIError: the service refused to tell of the job.
+        """
+        wish = Wish(path, kind, overwrite, timeout, progress)
+        return await self._port.download(self.id, self._job.snapshot, wish)
 
     def events(self, timeout: float | None = None) -> EventStream:
         """Return the job's transitions, for `async for`: each once, in order, up to its end.

@@ -187,4 +187,4 @@ class AsyncJobDoors(BaseClient[AsyncHttpClient]):
         if http_client is not None and not isinstance(http_client, AsyncHttpClient):
             raise TypeError(f"http_client must be an httpx.AsyncClient, not {type(http_client).__name__}")
         self._http = AsyncTransport(self._engine.terms, http_client)
-        self._jobs = AsyncJobCalls(self._calls, self._http.exchange)
+        self._jobs = AsyncJobCalls(self._calls, self._http, self._engine.terms)

@@ -12,9 +12,10 @@ import httpx
 
 from video_translation_client._errors import ClientClosedError
 from video_translation_client._exchange import Answer, Exchange, Lost, Terms
-from video_translation_client._http import KEEPALIVE, lost, prepared
+from video_translation_client._http import KEEPALIVE, bare, lost, prepared
 from video_translation_client._operations import Operation, interpret
 from video_translation_client._options import Options
+from video_translation_client._transfer import Fetch, finish_in_thread
 
 T = TypeVar("T")
 
@@ -64,6 +65,29 @@ class AsyncTransport:
             pause = course.settle(await self._try(course), leaving=self._closed)
         return course.answer
 
+    async def fetch(self, file: Fetch) -> Lost | None:
+        """Carry out one GET of a file, at whatever host; return None where an answer came and ended, else why not.
+
+        Raises:
+            ClientClosedError: the client is closed.
+            VideoTranslationError: what the file's transfer raises.
+        """
+        client = self._open()
+        try:
+            response = await client.send(bare(file), stream=True, follow_redirects=False, auth=None)
+            try:
+                if await finish_in_thread(file.begin, response.status_code, response.headers):
+                    async for piece in response.aiter_bytes():
+                        await finish_in_thread(file.transfer.take, piece)
+                        file.transfer.report()
+            finally:
+                await response.aclose()
+        except httpx.RequestError as error:
+            return lost(error)
+        except RuntimeError as error:
+            raise self._told_of(error) from error
+        return None
+
     async def aclose(self) -> None:
         """Close every connection of our own; later requests raise `ClientClosedError`."""
         self._closed = True
@@ -87,10 +111,12 @@ class AsyncTransport:
         except TimeoutError:
             return Lost("the answer did not end in time")
         except RuntimeError as error:
-            if self._closed:  # httpx's word for a client that another task has just closed
-                raise ClientClosedError("the client was closed during a request") from error
-            raise
+            raise self._told_of(error) from error
         return Answer(response.status_code, response.headers, content, self._terms.clock() - began)
+
+    def _told_of(self, error: RuntimeError) -> Exception:
+        """Return what to raise for httpx's word for a client that another task has just closed."""
+        return ClientClosedError("the client was closed during a request") if self._closed else error
 
     async def _take_turn(self) -> None:
         wait = self._terms.limiter.reserve()

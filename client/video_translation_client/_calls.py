@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from video_translation_client._async_transport import AsyncTransport
 from video_translation_client._call import Call, itself
+from video_translation_client._download import Download, drive_async
 from video_translation_client._engine import Engine
-from video_translation_client._exchange import Answer
+from video_translation_client._exchange import Terms
 from video_translation_client._group import JobGroup
 from video_translation_client._handle import Job
+from video_translation_client._landing import Wish
 from video_translation_client._models import PENDING, Event, JobSnapshot
 from video_translation_client._operations import (
     PAGE_SIZE,
@@ -234,9 +238,10 @@ class Start:
 class AsyncJobCalls:
     """What an async handle asks: with the client's options, on the event loop of whoever asks."""
 
-    def __init__(self, calls: Calls, exchange: Callable[[Operation[Any], Options], Awaitable[Answer]]) -> None:
+    def __init__(self, calls: Calls, transport: AsyncTransport, terms: Terms) -> None:
         self._calls = calls
-        self._exchange = exchange
+        self._transport = transport
+        self._terms = terms
 
     async def read_job(self, job_id: str) -> JobSnapshot:
         """Ask the service for the job, and let every handle and waiter learn of the answer."""
@@ -246,8 +251,16 @@ class AsyncJobCalls:
         """Have the service cancel the job, and let every handle and waiter learn of the answer."""
         return await self._run(self._calls.cancel(job_id))
 
+    async def download(self, job_id: str, known: JobSnapshot | None, wish: Wish) -> Path:
+        """Bring one of the job's files, and return where it lies."""
+        return await drive_async(
+            Download(job_id, wish, self._terms).steps(known),
+            read=functools.partial(self.read_job, job_id),
+            fetch=self._transport.fetch,
+        )
+
     async def _run(self, call: Call[JobSnapshot, JobSnapshot]) -> JobSnapshot:
-        return call.read(await self._exchange(call.operation, call.options))
+        return call.read(await self._transport.exchange(call.operation, call.options))
 
 
 def _statuses(ids: Sequence[str], options: Options) -> Listing[Page[JobSnapshot], JobSnapshot]:

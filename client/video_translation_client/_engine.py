@@ -18,6 +18,7 @@ from typing import Final
 
 from video_translation_client._base_urls import BaseUrls
 from video_translation_client._dispatcher import Dispatcher
+from video_translation_client._download import Download, drive
 from video_translation_client._durable import SQLiteInbox
 from video_translation_client._errors import ClientClosedError, VideoTranslationError
 from video_translation_client._exchange import Terms
@@ -26,6 +27,7 @@ from video_translation_client._inbox import Inbox
 from video_translation_client._intake import Intake
 from video_translation_client._jobs import JobRegistry
 from video_translation_client._keeper import Keeper
+from video_translation_client._landing import Wish
 from video_translation_client._limiter import Limiter
 from video_translation_client._listener import Listener, check_address
 from video_translation_client._metrics import Meter
@@ -129,6 +131,15 @@ class Engine:
         snapshot = self.transport.send(cancel_job(job_id))
         self.intake.learn(snapshot)
         return snapshot
+
+    def download(self, job_id: str, known: JobSnapshot | None, wish: Wish) -> Path:
+        """Bring one of a job's files, and return where it lies."""
+        return drive(
+            Download(job_id, wish, self.terms).steps(known),
+            read=functools.partial(self.read_job, job_id),
+            fetch=self.transport.fetch,
+            pause=self.transport.pause,
+        )
 
     def events_come(self) -> bool:
         """Whether each transition comes as an event by itself."""

@@ -18,6 +18,7 @@ It only says what went wrong and what to do next; deciding when to raise is left
     ├── ServerUnreachableError      no answer at all (also a builtin ConnectionError)
     ├── JobFailedError              the job ended as failed
     │   └── JobCancelledError       ... because somebody cancelled it
+    ├── DownloadError               a job has no such file, or it cannot be had
     ├── WaitTimeoutError            the caller's own timeout ran out (also a builtin TimeoutError)
     ├── ClientClosedError           the client was closed meanwhile
     ├── InboxError                  a durable inbox cannot be opened or written
@@ -151,6 +152,22 @@ class JobFailedError(VideoTranslationError):
 
 class JobCancelledError(JobFailedError):
     """The job ended because somebody cancelled it."""
+
+
+class DownloadError(VideoTranslationError):
+    """A job's file cannot be downloaded: the job has not ended, has no such file, or whoever holds it refuses.
+
+    Attributes:
+        job_id: the job.
+        kind: which of its files: `video`, `audio`, `srt` or `vtt`.
+        status: HTTP status of whoever holds the file, where it answered.
+    """
+
+    def __init__(self, message: str, *, job_id: str, kind: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.job_id = job_id
+        self.kind = kind
+        self.status = status
 
 
 class WaitTimeoutError(VideoTranslationError, TimeoutError):

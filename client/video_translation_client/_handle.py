@@ -1,77 +1,38 @@
-"""A job's handle: what is known of one job, and doors to wait for its end.
+"""A job's handle: the doors to what is known of one job, to its end and to its files.
 
-The handle neither polls nor listens; whoever learns something about the job calls `_update`, and a small
-port (`JobPort`) does what needs the network or another thread.
+What is known, and who waits, is kept by `_job_state`; a handle neither polls nor listens.
 """
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import logging
+import os
 import threading
 from collections.abc import Callable, Generator
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any
 
 from video_translation_client._cancelling import is_refusal, judge_refusal
 from video_translation_client._dispatcher import check_callback
-from video_translation_client._errors import APIError, JobCancelledError, JobFailedError, WaitTimeoutError
-from video_translation_client._job_events import EventStream, Transitions, call_in
-from video_translation_client._models import FAILED, RUNNING, JobSnapshot
+from video_translation_client._errors import APIError, JobCancelledError
+from video_translation_client._job_events import EventStream
+from video_translation_client._job_state import JobState
+from video_translation_client._landing import FileKind, Wish
+from video_translation_client._models import RUNNING, JobSnapshot
 from video_translation_client._timeouts import bearable
 
 logger = logging.getLogger("video_translation_client")
 
-Notice = Callable[[], object]
 
-
-class JobPort(Protocol):
-    """What a handle needs from its client."""
-
-    def read_job(self, job_id: str) -> JobSnapshot:
-        """Ask the service for the job, and let every handle and waiter learn of the answer."""
-
-    def cancel_job(self, job_id: str) -> JobSnapshot:
-        """Have the service cancel the job, and let every handle and waiter learn of the answer."""
-
-    def defer(self, work: Callable[[], object]) -> None:
-        """Run `work` soon on the client's callback thread."""
-
-    def wake(self, job_id: str) -> None:
-        """Somebody begins to wait: where nothing pushes, the job is asked for soon."""
-
-    def events_come(self) -> bool:
-        """Whether each transition comes as an event by itself."""
-
-    def seek_events(self) -> None:
-        """Have the event log read soon, by another thread."""
-
-    def seek_beginning(self, job_id: str) -> None:
-        """Have the job's first events looked for, by another thread."""
-
-
-class Job:
+class Job(JobState):
     """A translation job in one language. Made by `client.translate()` and `client.job()`.
 
     `result()` blocks; `await job` waits without blocking the event loop. Every method may be called from any
     thread, callbacks included. A job costs no thread, however many are waited for.
     """
 
-    __slots__ = ("__weakref__", "_ended", "_error", "_id", "_lock", "_notices", "_port", "_snapshot", "_transitions")
-
-    def __init__(
-        self, job_id: str, port: JobPort, snapshot: JobSnapshot | None = None, transitions: Transitions | None = None
-    ) -> None:
-        self._id = job_id
-        self._port = port
-        self._lock = threading.Lock()
-        self._snapshot: JobSnapshot | None = None
-        self._transitions = transitions or Transitions()
-        self._ended = False
-        self._error: BaseException | None = None
-        self._notices: tuple[Notice, ...] = ()
-        if snapshot is not None:
-            self._update(snapshot)
+    __slots__ = ()
 
     def __repr__(self) -> str:
         return f"<Job {self._id} {self._snapshot.status if self._snapshot else 'unknown'}>"
@@ -176,6 +137,39 @@ class Job:
             raise self._timed_out(timeout)
         return self._error
 
+    def download(
+        self,
+        path: str | os.PathLike[str],
+        kind: FileKind = "video",
+        *,
+        overwrite: bool = False,
+        timeout: float | None = None,
+        progress: Callable[[int, int | None], object] | None = None,
+    ) -> Path:
+        """Download a file of the completed job, and return where it lies: whole, or not at all.
+
+        Goes on where a connection broke off (`max_retries`), and gets a new URL where the signed one has expired.
+        A completed job whose URLs are not there yet is asked for them. Your API key is not sent.
+
+        Args:
+            path: a file; or a folder, in which the file is named after the job's id.
+            kind: `video`, `audio`, `srt` or `vtt`.
+            overwrite: replace a file that is there already.
+            timeout: seconds for everything together. None: as long as it takes, and 300 for the URLs.
+            progress: called with the bytes that have come, and the size where it is known.
+
+        Raises:
+            DownloadError: the job has not ended, has no such file, or whoever holds it refuses.
+            JobFailedError: the job failed.
+            FileExistsError: there is a file already.
+            OSError: it cannot be written, for example because there is no such folder.
+            WaitTimeoutError: the time ran out.
+            ServerUnreachableError: the connection broke off too often, or nobody answered.
+            APIError: the service refused to tell of the job.
+        """
+        wish = Wish(path, kind, overwrite, timeout, progress)
+        return self._port.download(self._id, self._snapshot, wish)
+
     def events(self, timeout: float | None = None) -> EventStream:
         """Return the job's transitions, for `for` or `async for`: each once, in order, up to its end.
 
@@ -215,86 +209,8 @@ class Job:
         await self._wait_async(None)
         return self._outcome()
 
-    async def _wait_async(self, timeout: float | None) -> bool:  # noqa: ASYNC109 - the blocking twin's argument
-        loop, bell = asyncio.get_running_loop(), asyncio.Event()
-
-        def ring() -> None:
-            call_in(loop, bell.set)
-
-        if not self._notify(ring):
-            return True
-        try:
-            await asyncio.wait_for(bell.wait(), timeout)
-        except TimeoutError:
-            return self._ended
-        finally:
-            self._forget(ring)
-        return self._ended
-
-    def _outcome(self) -> JobSnapshot:
-        if self._error is not None:
-            raise self._error
-        assert self._snapshot is not None  # noqa: S101 - only a terminal state or an error ends the wait
-        return self._snapshot
-
-    def _notify(self, notice: Notice) -> bool:
-        """Have `notice()` called once by whoever ends the wait; return False where it is over already.
-
-        It must be quick and must not raise. It is called outside every lock.
-        """
-        with self._lock:
-            if self._ended:
-                return False
-            self._notices = (*self._notices, notice)
-        self._port.wake(self._id)
-        return True
-
-    def _forget(self, notice: Notice) -> None:
-        with self._lock:
-            self._notices = tuple(other for other in self._notices if other != notice)
-
     def _call(self, callback: Callable[[Job], object]) -> None:
         try:
             callback(self)
         except Exception:
             logger.exception("the done callback %r of job %s raised", callback, self._id)
-
-    def _timed_out(self, timeout: float | None) -> WaitTimeoutError:
-        snapshot = self._snapshot
-        state = f"{snapshot.status} (sequence {snapshot.sequence})" if snapshot else "unknown"
-        return WaitTimeoutError(
-            f"job {self._id} has not ended after {timeout} s; its last known state is {state}",
-            job_id=self._id,
-            snapshot=snapshot,
-        )
-
-    def _update(self, snapshot: JobSnapshot) -> None:
-        """Take in a state from wherever it came; what is older than the known one changes nothing."""
-        with self._lock:
-            if self._ended or not snapshot.supersedes(self._snapshot):
-                return
-            self._snapshot = snapshot = snapshot.keeping(self._snapshot)
-            notices = self._end(_failure(self._id, snapshot)) if snapshot.terminal else ()
-        for notice in notices:
-            notice()
-
-    def _abandon(self, error: BaseException) -> None:
-        """End the wait with `error`: nothing can be learned about this job any more."""
-        with self._lock:
-            notices = () if self._ended else self._end(error)
-        for notice in notices:
-            notice()
-        self._transitions.close(error)
-
-    def _end(self, error: BaseException | None) -> tuple[Notice, ...]:
-        self._error, self._ended = error, True
-        notices, self._notices = self._notices, ()
-        return notices
-
-
-def _failure(job_id: str, snapshot: JobSnapshot) -> JobFailedError | None:
-    if snapshot.status != FAILED:
-        return None
-    kind = JobFailedError if snapshot.cancelled_at is None else JobCancelledError
-    message = snapshot.failure_message or "the service gave no reason"
-    return kind(f"job {job_id} failed: {message}", job_id=job_id, snapshot=snapshot)

@@ -16,6 +16,7 @@ from video_translation_client._errors import ServerUnreachableError
 from video_translation_client._exchange import Lost, Request
 from video_translation_client._operations import FilePart
 from video_translation_client._options import CONNECT_TIMEOUT
+from video_translation_client._transfer import Fetch
 
 KEEPALIVE: Final = 4.0
 """Below the 5 s after which servers commonly close an idle connection, so that no request meets a closing one."""
@@ -93,6 +94,19 @@ class _Outgoing(httpx.SyncByteStream, httpx.AsyncByteStream):
     def _report(self, sent: int) -> None:
         if self._part.progress is not None:
             self._part.progress(min(sent, self._part.size), self._part.size)
+
+
+def bare(file: Fetch) -> httpx.Request:
+    """Make the request for a file: without any header, cookie or credential of the client that sends it.
+
+    Raises:
+        ServerUnreachableError: the URL is none.
+    """
+    limit = httpx.Timeout(file.silence, connect=min(CONNECT_TIMEOUT, file.silence))
+    try:
+        return httpx.Request("GET", file.url, headers=dict(file.headers), extensions={"timeout": limit.as_dict()})
+    except httpx.InvalidURL as error:
+        raise ServerUnreachableError(f"the file's URL is none to ask at: {error}") from error
 
 
 def lost(error: httpx.RequestError) -> Lost:

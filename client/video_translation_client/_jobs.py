@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from video_translation_client._errors import VideoTranslationError
-from video_translation_client._handle import Job, JobPort
+from video_translation_client._handle import Job
 from video_translation_client._job_events import Transitions
+from video_translation_client._job_state import JobPort
 from video_translation_client._models import KNOWN_STATUSES, Event, JobSnapshot
 from video_translation_client._timeouts import bearable
 

@@ -50,7 +50,10 @@ class JobSnapshot:
         result: the mission's word for it: `pending`, `completed` or `error`.
         sequence: 1, 2, 3, ... one per status transition; None where the service does not count.
         progress: 0 to 100, or None.
-        video_url: where the translated video is, once completed.
+        video_url: where the translated video is, once completed. The URLs are good for a while only.
+        audio_url: where its sound alone is.
+        srt_caption_url: where its captions are, as SRT.
+        vtt_caption_url: the same, as WebVTT.
         failure_message: why it failed.
         output_language: the language of this job.
         title: as given on creation.
@@ -68,6 +71,9 @@ class JobSnapshot:
     sequence: int | None = None
     progress: float | None = None
     video_url: str | None = None
+    audio_url: str | None = None
+    srt_caption_url: str | None = None
+    vtt_caption_url: str | None = None
     failure_message: str | None = None
     output_language: str | None = None
     title: str | None = None
@@ -195,6 +201,7 @@ def read_event(payload: Any, *, fallback_id: str = "") -> Event:
 _NAMED: Final = frozenset(
     {
         *("id", "video_translate_id", "status", "result", "sequence", "progress", "video_url", "url"),
+        *("audio_url", "srt_caption_url", "vtt_caption_url"),
         *("failure_message", "message", "output_language", "title", "callback_id"),
         *("created_at", "updated_at", "cancelled_at"),
     }
@@ -209,6 +216,9 @@ def _snapshot(data: Mapping[str, Any], *, job_id: str, status: str) -> JobSnapsh
         sequence=_count(data.get("sequence")),
         progress=_number(data.get("progress")),
         video_url=_text(data.get("video_url")) or _text(data.get("url")),
+        audio_url=_text(data.get("audio_url")),
+        srt_caption_url=_text(data.get("srt_caption_url")),
+        vtt_caption_url=_text(data.get("vtt_caption_url")),
         failure_message=_text(data.get("failure_message")) or _text(data.get("message")),
         output_language=_text(data.get("output_language")),
         title=_text(data.get("title")),

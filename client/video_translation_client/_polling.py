@@ -88,6 +88,8 @@ CLASSIC_POLL: Final = PollPolicy(
     first=1.0, factor=2.0, cap=30.0, jitter=0.0, fade=0.0, max_attempts=150, timeout=3600.0
 )
 """`poll_status()`: 1 s, x2, up to 30 s, for an hour and 150 questions at most."""
+FILE_POLL: Final = PollPolicy(first=0.5, factor=1.5, cap=10.0)
+"""A completed job whose files have no URLs yet: 0.5 s, x1.5, up to 10 s, give or take a quarter."""
 GAP_FILL: Final = PollPolicy(first=0.5, factor=2.0, cap=30.0)
 """A gap that could not be filled because the service gave no answer."""
 STREAM_RETRY: Final = PollPolicy(first=1.0, factor=2.0, cap=30.0, jitter=0.5)

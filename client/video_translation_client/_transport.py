@@ -17,9 +17,10 @@ import httpx
 
 from video_translation_client._errors import ClientClosedError, ServerUnreachableError
 from video_translation_client._exchange import Answer, Exchange, Lost, Request, Terms, user_agent
-from video_translation_client._http import KEEPALIVE, lost, prepared, reason
+from video_translation_client._http import KEEPALIVE, bare, lost, prepared, reason
 from video_translation_client._operations import Operation, interpret
 from video_translation_client._options import Options
+from video_translation_client._transfer import Fetch
 
 T = TypeVar("T")
 
@@ -110,6 +111,37 @@ class Transport:
         finally:
             response.close()
 
+    def fetch(self, file: Fetch) -> Lost | None:
+        """Carry out one GET of a file, at whatever host; return None where an answer came and ended, else why not.
+
+        Raises:
+            ClientClosedError: the client is closed.
+            VideoTranslationError: what the file's transfer raises.
+        """
+        try:
+            response = self._deliver(bare(file), auth=None)
+            try:
+                if file.begin(response.status_code, response.headers):
+                    for piece in response.iter_bytes():
+                        if self._leaving.is_set():
+                            raise ClientClosedError("the client was closed during a download")
+                        file.transfer.take(piece)
+                        file.transfer.report()
+            finally:
+                response.close()
+        except httpx.RequestError as error:
+            return lost(error)
+        return None
+
+    def pause(self, seconds: float) -> None:
+        """Wait.
+
+        Raises:
+            ClientClosedError: the client was closed meanwhile.
+        """
+        if self._leaving.wait(seconds):
+            raise ClientClosedError("the client was closed during a download")
+
     def in_background(self) -> Transport:
         """Return a view of this transport for a thread that has other things to do than to wait.
 
@@ -146,10 +178,12 @@ class Transport:
         return Answer(response.status_code, response.headers, content, self._terms.clock() - began)
 
     def _send(self, request: Request, silence: float | None = None) -> httpx.Response:
-        client = self._pool.open()
+        with prepared(self._pool.open(), request, silence) as ready:
+            return self._deliver(ready)
+
+    def _deliver(self, ready: httpx.Request, **how: Any) -> httpx.Response:
         try:
-            with prepared(client, request, silence) as ready:
-                return client.send(ready, stream=True, follow_redirects=False)
+            return self._pool.open().send(ready, stream=True, follow_redirects=False, **how)
         except RuntimeError as error:
             if self._pool.closed:  # httpx's word for a client that another thread has just closed
                 raise ClientClosedError("the client was closed during a request") from error

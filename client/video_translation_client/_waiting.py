@@ -16,8 +16,9 @@ from typing import Final, Generic, NamedTuple, TypeVar
 
 from video_translation_client._async_handle import AsyncJob
 from video_translation_client._errors import WaitTimeoutError
-from video_translation_client._handle import Job, Notice
+from video_translation_client._handle import Job
 from video_translation_client._job_events import call_in
+from video_translation_client._job_state import Notice
 from video_translation_client._timeouts import bearable
 
 FIRST_COMPLETED: Final = "FIRST_COMPLETED"

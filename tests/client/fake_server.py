@@ -56,6 +56,7 @@ class FakeServer(FakeAssets, FakeBatches):
         self.pruned = 0
         self.number = 0
         self.streams = False  # whether there is an event stream
+        self.cdn = "https://cdn.example/"  # where the files of jobs are
         self.bulk = False  # whether there are bulk statuses
         self.tests: str | None = None  # what becomes of a test delivery: an outcome, or "delivered"
         self.retry_after: int | None = None  # on every job that goes on
@@ -132,7 +133,7 @@ class FakeServer(FakeAssets, FakeBatches):
             data = {"video_translate_id": job["id"], "callback_id": None, **job}
             del data["id"]
             if kind.endswith(".success"):
-                data["url"] = "https://cdn.example/" + job["id"]
+                data["url"] = self.cdn + job["id"]
             if kind.endswith(".fail"):
                 data["message"] = job.get("failure_message", "it broke")
             return self.record_data(kind, data)

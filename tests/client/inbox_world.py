@@ -27,6 +27,7 @@ from video_translation_client._inbox import Inbox
 from video_translation_client._intake import Intake
 from video_translation_client._jobs import JobRegistry
 from video_translation_client._keeper import Keeper
+from video_translation_client._landing import Wish
 from video_translation_client._metrics import Meter
 from video_translation_client._operations import EventPage
 from video_translation_client._reconcile import Policies, Reconciler
@@ -229,6 +230,9 @@ class Consumer:
             self.storage.close()
 
     def read_job(self, job_id: str) -> JobSnapshot:
+        raise NotImplementedError
+
+    def download(self, job_id: str, known: JobSnapshot | None, wish: Wish) -> Path:
         raise NotImplementedError
 
     def cancel_job(self, job_id: str) -> JobSnapshot:

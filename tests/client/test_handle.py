@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,7 @@ from video_translation_client import (
     WaitTimeoutError,
 )
 from video_translation_client._jobs import JobRegistry
+from video_translation_client._landing import Wish
 
 
 class Port:
@@ -28,6 +30,9 @@ class Port:
     def read_job(self, job_id: str) -> JobSnapshot:
         assert job_id == "vt_1"
         return self.answers.pop(0)
+
+    def download(self, job_id: str, known: JobSnapshot | None, wish: Wish) -> Path:
+        raise NotImplementedError
 
     def cancel_job(self, job_id: str) -> JobSnapshot:
         return self.read_job(job_id)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,7 @@ from tests.client.fake_server import FakeServer
 from video_translation_client import ClientClosedError, Event, JobSnapshot, WaitTimeoutError
 from video_translation_client._job_events import EventStream, Transitions
 from video_translation_client._jobs import JobRegistry
+from video_translation_client._landing import Wish
 
 
 class Port:
@@ -25,6 +27,9 @@ class Port:
 
     def read_job(self, job_id: str) -> JobSnapshot:
         raise NotImplementedError(job_id)
+
+    def download(self, job_id: str, known: JobSnapshot | None, wish: Wish) -> Path:
+        raise NotImplementedError
 
     def cancel_job(self, job_id: str) -> JobSnapshot:
         raise NotImplementedError(job_id)

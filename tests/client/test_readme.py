@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from tests.client.fake_server import Answer, FakeServer, sign
+from tests.client.file_host import CONTENT, FileHost
 
 README = Path(__file__).resolve().parents[2] / "client" / "README.md"
 BLOCKS = re.findall(r"```python\n(.*?)```", README.read_text("utf-8"), re.DOTALL)
@@ -27,7 +28,7 @@ def lively_server(server: FakeServer) -> Iterator[FakeServer]:
     def run(ids: list[str]) -> None:
         for job_id in ids:
             server.move(job_id, "running")
-            server.move(job_id, "completed", video_url=f"https://cdn.example/{job_id}")
+            server.move(job_id, "completed", video_url=server.cdn + job_id, srt_caption_url=server.cdn)
         server.push(*server.log)
 
     def translate() -> Answer:
@@ -50,8 +51,8 @@ def execute(block: str, server: FakeServer) -> dict[str, Any]:
     return names
 
 
-def test_there_are_six_blocks() -> None:
-    assert len(BLOCKS) == 6
+def test_there_are_seven_blocks() -> None:
+    assert len(BLOCKS) == 7
 
 
 def test_results(lively_server: FakeServer, capsys: pytest.CaptureFixture[str]) -> None:
@@ -59,8 +60,22 @@ def test_results(lively_server: FakeServer, capsys: pytest.CaptureFixture[str]) 
     assert capsys.readouterr().out.count("https://cdn.example/vt_") == 2
 
 
+def test_files(
+    lively_server: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "keynote.mp4").write_bytes(b"video")
+    (tmp_path / "translated").mkdir()
+    with FileHost() as host:
+        lively_server.cdn = host.url
+        execute(BLOCKS[1], lively_server)
+    assert capsys.readouterr().out.split() == ["translated/vt_1.mp4", "keynote.es.srt"]
+    assert (tmp_path / "translated" / "vt_1.mp4").read_bytes() == CONTENT
+    assert [upload.content for upload in lively_server.uploads] == [b"video"]
+
+
 def test_callbacks(lively_server: FakeServer, capsys: pytest.CaptureFixture[str]) -> None:
-    execute(BLOCKS[1], lively_server)
+    execute(BLOCKS[2], lively_server)
     output = capsys.readouterr().out
     assert "done: https://cdn.example/" in output
     assert [line.split()[2] for line in output.splitlines() if line.startswith("vt_")] == [
@@ -71,7 +86,7 @@ def test_callbacks(lively_server: FakeServer, capsys: pytest.CaptureFixture[str]
 
 
 async def test_the_embedded_receiver(server: FakeServer, capsys: pytest.CaptureFixture[str]) -> None:
-    app = execute(BLOCKS[2], server)["app"]
+    app = execute(BLOCKS[3], server)["app"]
     async with app.router.lifespan_context(app):
         (endpoint,) = server.endpoints.values()
         server.new_job()
@@ -84,11 +99,11 @@ async def test_the_embedded_receiver(server: FakeServer, capsys: pytest.CaptureF
 
 
 def test_logging(server: FakeServer) -> None:
-    execute(BLOCKS[3], server)
+    execute(BLOCKS[4], server)
 
 
 def test_the_async_client(lively_server: FakeServer, capsys: pytest.CaptureFixture[str]) -> None:
-    execute(BLOCKS[4], lively_server)
+    execute(BLOCKS[5], lively_server)
     out = capsys.readouterr().out
     assert out.count("https://cdn.example/vt_") == 2
     assert "events" in out
@@ -97,7 +112,7 @@ def test_the_async_client(lively_server: FakeServer, capsys: pytest.CaptureFixtu
 def test_conventions(server: FakeServer, capsys: pytest.CaptureFixture[str]) -> None:
     server.overrides["job"] = lambda: (200, {"data": {"languages": ["English", "French"]}})
     server.overrides["unknown"] = lambda: (200, {"data": [{"id": "vt_1", "status": "completed"}], "has_more": False})
-    execute(BLOCKS[5], server)
+    execute(BLOCKS[6], server)
     out = capsys.readouterr().out
     assert "200 req_1" in out
     assert "1 jobs completed" in out

@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -17,6 +18,7 @@ from video_translation_client._dispatcher import Dispatcher
 from video_translation_client._inbox import Inbox
 from video_translation_client._intake import Intake
 from video_translation_client._jobs import JobRegistry
+from video_translation_client._landing import Wish
 from video_translation_client._metrics import Meter
 from video_translation_client._receiver import MAX_BODY, Receiver
 from video_translation_client.integrations.asgi import ReceiverApp
@@ -130,6 +132,9 @@ def test_whatever_a_signed_body_holds_there_is_an_answer(body: bytes) -> None:
 class NoPort:
     def read_job(self, job_id: str) -> JobSnapshot:
         raise NotImplementedError(job_id)
+
+    def download(self, job_id: str, known: JobSnapshot | None, wish: Wish) -> Path:
+        raise NotImplementedError
 
     def cancel_job(self, job_id: str) -> JobSnapshot:
         raise NotImplementedError(job_id)

@@ -6,6 +6,7 @@ import threading
 import tracemalloc
 from collections.abc import Coroutine
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,6 +29,7 @@ from video_translation_client import (
     wait_async,
 )
 from video_translation_client._jobs import JobRegistry
+from video_translation_client._landing import Wish
 
 
 @pytest.fixture
@@ -47,6 +49,9 @@ class AsyncPort:
 
     async def read_job(self, job_id: str) -> JobSnapshot:
         raise NotImplementedError(job_id)
+
+    async def download(self, job_id: str, known: JobSnapshot | None, wish: Wish) -> Path:
+        raise NotImplementedError
 
     async def cancel_job(self, job_id: str) -> JobSnapshot:
         raise NotImplementedError(job_id)

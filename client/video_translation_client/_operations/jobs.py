@@ -126,9 +126,9 @@ def check_job_id(job_id: object) -> None:
     """Refuse what cannot be a job's id, before it becomes another path.
 
     Raises:
-        ValueError: it is empty, or no text.
+        ValueError: it is empty, or no text, or would name another path.
     """
-    if not isinstance(job_id, str) or not job_id:
+    if not isinstance(job_id, str) or job_id in ("", ".", ".."):
         raise ValueError(f"job_id must be a job's id, such as job.id of an earlier run, not {job_id!r}")
 
 

@@ -55,6 +55,7 @@ def refusal_of(error: Exception, *, as_json: bool) -> Refusal | None:
 
     from video_translation_client._errors import (  # noqa: PLC0415 - only a command that failed pays for it
         APIError,
+        DownloadError,
         JobFailedError,
         ServerUnreachableError,
         VideoTranslationError,
@@ -72,6 +73,7 @@ def refusal_of(error: Exception, *, as_json: bool) -> Refusal | None:
         (ServerUnreachableError, UNREACHABLE, "server_unreachable"),
         (WaitTimeoutError, TIMEOUT, "timeout"),
         (JobFailedError, FAILED, "job_failed"),
+        (DownloadError, FAILED, "download_failed"),
         (VideoTranslationError, FAILED, "error"),
         (ValueError, USAGE, "invalid_argument"),
         (OSError, FAILED, "system_error"),

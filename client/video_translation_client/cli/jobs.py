@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from video_translation_client.cli import exits
+from video_translation_client.cli import downloads, exits
 from video_translation_client.cli.following import Follower
 from video_translation_client.cli.records import job_line, job_record
 from video_translation_client.cli.session import Session, shared_options
@@ -44,6 +44,8 @@ _SHORT_FOR: Final = {"duration": "duration_seconds", "error": "error_message"}
 @click.option("--option", "options", multiple=True, metavar="NAME=VALUE", help="A further field of the request.")
 @click.option("--simulate", metavar="NAME=VALUE,...", help="For our server: outcome=failed,duration=3,error=TEXT.")
 @click.option("--wait", is_flag=True, help="Stay until all jobs have ended.")
+@downloads.FOLDER
+@downloads.OVERWRITE
 @_MODE
 @shared_options
 @click.pass_obj
@@ -56,30 +58,31 @@ def submit(
     options: tuple[str, ...],
     simulate: str | None,
     wait: bool,
+    folder: Path | None,
+    overwrite: bool,
     mode: Mode,
     **named: str | None,
 ) -> int:
     """Start one translation of VIDEO per language: a URL, asset:ID, or a file that is uploaded first (32 MiB at most).
 
-    With --wait the exit code is 0 when all completed, 1 when one failed, 3 when the --timeout ran out.
+    With --wait (--download implies it) the exit code is 0 when all completed, 1 when one failed, 3 when the --timeout
+    ran out.
     """
     fields = {name: value for name, value in named.items() if value is not None} | _pairs(options, "--option")
     if simulate:
         fields["simulation"] = _pairs(simulate.split(","), "--simulate")
     source = _source(video)
-    output = session.output
-    with session.client(mode=mode if wait else "poll") as client:
+    stays = wait or folder is not None
+    downloads.make_folder(folder)
+    with session.client(mode=mode if stays else "poll") as client:
         follower = Follower(client)
         jobs = client.translate(source, list(dict.fromkeys(languages)), **fields)
-        if not wait:
-            for job, language in zip(jobs, dict.fromkeys(languages), strict=False):
-                record = {"id": job.id, "status": job.status(), "output_language": language}
-                output.show(record, f"{job.id}  {language}  {job.status()}")
-            return exits.COMPLETED
+        if not stays:
+            return _tell_starts(session, jobs, list(dict.fromkeys(languages)))
         with _progress(session) as show:
             for change in follower.changes(jobs, session.timeout):
                 show(change)
-        return _tell_ends(session, jobs)
+        return downloads.tell_ends(session, jobs, folder, overwrite=overwrite)
 
 
 @click.command()
@@ -100,11 +103,14 @@ def status(session: Session, /, ids: tuple[str, ...]) -> int:
 
 @click.command()
 @click.argument("ids", nargs=-1, required=True)
+@downloads.FOLDER
+@downloads.OVERWRITE
 @_MODE
 @shared_options
 @click.pass_obj
-def watch(session: Session, /, ids: tuple[str, ...], mode: Mode) -> int:
+def watch(session: Session, /, ids: tuple[str, ...], folder: Path | None, *, overwrite: bool, mode: Mode) -> int:
     """Follow jobs to their end: a live table, or a line per change with --json or into a pipe."""
+    downloads.make_folder(folder)
     with session.client(mode=mode) as client:
         follower = Follower(client)
         jobs = [client.job(job_id) for job_id in dict.fromkeys(ids)]
@@ -113,6 +119,8 @@ def watch(session: Session, /, ids: tuple[str, ...], mode: Mode) -> int:
         with _live_table(session) as show:
             for change in follower.changes(jobs, session.timeout):
                 show(change)
+        if folder is not None:
+            return downloads.tell_ends(session, jobs, folder, overwrite=overwrite)
         return _code(job.snapshot for job in jobs)
 
 
@@ -168,11 +176,11 @@ def _say_nothing(_: JobSnapshot | None) -> None:
     """Programs that read JSON get the ends only."""
 
 
-def _tell_ends(session: Session, jobs: Sequence[Job]) -> int:
-    ends = [job.snapshot for job in jobs if job.snapshot is not None]
-    for job in ends:
-        session.output.show(job_record(job), job_line(job))
-    return _code(ends)
+def _tell_starts(session: Session, jobs: Sequence[Job], languages: Sequence[str]) -> int:
+    for job, language in zip(jobs, languages, strict=False):
+        record = {"id": job.id, "status": job.status(), "output_language": language}
+        session.output.show(record, f"{job.id}  {language}  {job.status()}")
+    return exits.COMPLETED
 
 
 def _code(jobs: Iterable[JobSnapshot | None]) -> int:

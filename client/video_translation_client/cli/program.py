@@ -18,6 +18,7 @@ from video_translation_client.cli import (
     batches,
     completion,
     deliveries,
+    downloads,
     exits,
     joblist,
     jobs,
@@ -65,6 +66,7 @@ def cli(context: click.Context) -> None:
 for command in (
     *(jobs.submit, jobs.watch, jobs.status, joblist.list_jobs, joblist.cancel, joblist.languages),
     *(joblist.rename, joblist.delete, batches.batches, assets.upload, assets.whoami),
+    downloads.download,
     *(listening.listen, webhooks.webhooks, verification.verify, completion.completion),
 ):
     cli.add_command(command)
