@@ -35,7 +35,7 @@ def test_files_are_uploaded_and_named_as_submit_takes_them(run: Run, tmp_path: P
     video.write_bytes(b"video")
     assert run("upload", str(video)).stdout == f"asset:asset_1  {video}\n"
     (asset,) = lines(run("upload", str(video), "--json"))
-    assert asset == {"file": str(video), "id": "asset_2", "media_type": "video/mp4", "size": 5}
+    assert asset == {"file": str(video), "id": "asset_2", "media_type": "video/mp4", "size": 5, "duration": None}
     assert run("upload", str(tmp_path / "none.mp4")).exit_code == 1
 
 

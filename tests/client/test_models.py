@@ -34,11 +34,14 @@ def test_a_job_of_the_resource_is_read() -> None:
             "created_at": 1_763_683_200,
             "updated_at": 1_763_683_201.5,
             "srt_caption_url": "https://cdn.example/1.srt",
+            "translate_audio_only": False,
         }
     )
     assert (job.id, job.status, job.result, job.sequence, job.progress) == ("vt_1", "failed", "error", 3, 40)
     assert (job.failure_message, job.created_at, job.updated_at) == ("no audio", 1_763_683_200, 1_763_683_201.5)
-    assert job.extra == {"srt_caption_url": "https://cdn.example/1.srt"}
+    assert (job.video_url, job.audio_url, job.vtt_caption_url) == (None, None, None)
+    assert job.srt_caption_url == "https://cdn.example/1.srt"
+    assert job.extra == {"translate_audio_only": False}
     assert job.terminal
 
 

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from examples.local_server import LocalServer
+from tests.server.footage import clip
 from video_translation_client import AsyncVideoTranslationClient, PollPolicy, VideoTranslationClient
 
 VIDEO = "https://example.com/talk.mp4"
@@ -91,7 +92,7 @@ def test_a_create_that_goes_on_at_another_url_makes_one_job(server: LocalServer,
 @pytest.fixture
 def video(tmp_path: Path) -> Path:
     path = tmp_path / "talk.mp4"
-    path.write_bytes(b"\x00\x00\x00\x18ftypmp42" + bytes(300_000))
+    path.write_bytes(clip(1.0))
     return path
 
 

@@ -28,12 +28,14 @@ class Asset:
         id: its id: `{"type": "asset_id", "asset_id": id}` stands for it in a request.
         media_type: what the service takes it for, where it tells.
         size: bytes, where the service tells.
+        duration: how long it plays, in seconds, where the service tells.
         extra: every other field, untouched.
     """
 
     id: str
     media_type: str | None = None
     size: int | None = None
+    duration: float | None = None
     extra: Mapping[str, Any] = field(default_factory=dict, hash=False, repr=False)
 
     @property
@@ -101,7 +103,7 @@ def with_assets(body: Any, assets: Mapping[Path, Asset]) -> Any:
     return body
 
 
-_NAMES: Final = {"asset_id", "id", "mime_type", "size_bytes"}
+_NAMES: Final = {"asset_id", "id", "mime_type", "size_bytes", "duration"}
 
 
 def _read_asset(answer: Any) -> Asset:
@@ -109,6 +111,11 @@ def _read_asset(answer: Any) -> Asset:
     asset_id = (data.get("asset_id") or data.get("id")) if isinstance(data, Mapping) else None
     if not isinstance(asset_id, str) or not asset_id:
         raise ValueError("an asset needs an `asset_id`")
-    size = data.get("size_bytes")
-    extra = {name: value for name, value in data.items() if name not in _NAMES}
-    return Asset(asset_id, data.get("mime_type"), size if isinstance(size, int) else None, extra)
+    size, seconds = data.get("size_bytes"), data.get("duration")
+    return Asset(
+        id=asset_id,
+        media_type=data.get("mime_type"),
+        size=size if isinstance(size, int) else None,
+        duration=float(seconds) if isinstance(seconds, int | float) else None,
+        extra={name: value for name, value in data.items() if name not in _NAMES},
+    )
