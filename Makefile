@@ -35,6 +35,11 @@ $(VENV)/dev: $(VENV)/runtime requirements-dev.txt
 	@$(INSTALL) --require-hashes -r requirements-dev.txt
 	@touch $@
 
+# Clients that others wrote in JavaScript, for tests/system/test_others.py; without npm that test is skipped.
+$(VENV)/npm: $(VENV)/runtime $(wildcard tests/system/npm/*.json tests/system/npm/n8n-errors/*)
+	@if command -v npm >/dev/null; then echo "setting up $(VENV)/npm (others' clients)"; rm -rf $@; cp -r tests/system/npm $@ && \
+		npm ci --prefix $@ --ignore-scripts --no-audit --no-fund --silent && touch $@; else echo "no npm: others' clients are not tested"; fi
+
 .PHONY: setup
 setup: $(VENV)/runtime ## install what the demo and the server need into .venv
 
@@ -47,7 +52,7 @@ run: $(VENV)/runtime ## serve on http://localhost:8000 until Ctrl-C (FLAGS="..."
 	@exec $(BIN)/python -m video_translation_server serve $(FLAGS)
 
 .PHONY: test
-test: $(VENV)/dev ## run the tests, side by side in WORKERS processes (ARGS="-k words" picks some)
+test: $(VENV)/dev $(VENV)/npm ## run the tests, side by side in WORKERS processes (ARGS="-k words" picks some)
 	@$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
 
 .PHONY: fuzz
@@ -97,8 +102,9 @@ format: $(VENV)/dev ## format the code and apply safe lint fixes
 	@$(BIN)/ruff format .
 
 .PHONY: contract
-contract: $(VENV)/runtime ## write the generated files of contract/ anew
+contract: $(VENV)/runtime ## write the generated files of contract/ anew, and the tables of docs/fidelity.md
 	@$(BIN)/python -m video_translation_server.contract contract
+	@$(BIN)/python -m tests.contract.fidelity
 
 .PHONY: lock
 lock: ## write the lock files (LOCK=--upgrade takes the newest of everything; needs uv)

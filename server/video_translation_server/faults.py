@@ -30,7 +30,8 @@ class Fault:
         count: How often it may still happen; None: without end.
         where: Pattern (`*`, `?`) of the path, or of the endpoint's URL.
         job_id: Only what is about this job.
-        status: Of an answer of the kind `status`.
+        status: Of an answer of the kind `status`,
+        code: and the code in its body; None: the one that goes with the status.
         seconds: How long `slow` and `delay` take (real time), how old `stale_timestamp` is, how long `reorder` waits to
             be overtaken at most (the server's clock).
     """
@@ -43,6 +44,7 @@ class Fault:
     where: str = "*"
     job_id: str | None = None
     status: int = 500
+    code: str | None = None
     seconds: float = 1.0
 
 

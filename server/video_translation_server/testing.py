@@ -262,7 +262,7 @@ class FaultRules:
             on: `api` or `webhook`.
             kind: `status`, `slow`, `reset`, `malformed`; or `drop`, `duplicate`, `delay`, `reorder`, `bad_signature`,
                 `stale_timestamp`, `truncated`, `unknown_type`, `unknown_status`.
-            fields: `probability`, `count`, `where`, `job_id`, `status`, `seconds`.
+            fields: `probability`, `count`, `where`, `job_id`, `status`, `code`, `seconds`.
 
         Raises:
             ValidationError: A field has a bad value (pydantic's).

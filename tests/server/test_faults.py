@@ -73,6 +73,29 @@ def test_an_error_is_answered_as_often_as_it_was_ordered(http: httpx.Client) -> 
     assert [(one["status"], one["fault_id"]) for one in journal] == [(429, made["id"])] * 2 + [(200, None)]
 
 
+@pytest.mark.parametrize(
+    ("status", "given", "code"),
+    [
+        (400, {}, "invalid_parameter"),
+        (400, {"code": "download_failed"}, "download_failed"),
+        (401, {}, "unauthorized"),
+        (402, {}, "insufficient_credit"),
+        (403, {}, "forbidden"),
+        (404, {}, "resource_not_found"),
+        (409, {}, "conflict"),
+        (409, {"code": "resource_not_ready"}, "resource_not_ready"),
+        (429, {"code": "quota_exceeded"}, "quota_exceeded"),
+        (418, {}, "internal_error"),
+        (500, {}, "internal_error"),
+    ],
+)
+def test_an_error_has_the_code_of_its_status_or_the_one_that_was_ordered(
+    http: httpx.Client, status: int, given: dict[str, str], code: str
+) -> None:
+    http.post(FAULTS, json={"on": "api", "kind": "status", "status": status, "count": 1} | given).raise_for_status()
+    refused(http.get(JOBS), status, code)
+
+
 def test_an_answer_is_lost_after_what_was_asked_for_was_done(http: httpx.Client) -> None:
     http.post(FAULTS, json={"on": "api", "kind": "reset", "count": 1})
     with pytest.raises(httpx.TransportError):
@@ -311,6 +334,7 @@ def test_a_reset_takes_the_rules_back(http: httpx.Client) -> None:
         ({"on": "api", "kind": "slow", "probability": 1.1}, "probability"),
         ({"on": "api", "kind": "slow", "count": 0}, "count"),
         ({"on": "api", "kind": "status", "status": 200}, "status"),
+        ({"on": "api", "kind": "status", "code": "No Money"}, "code"),
         ({"on": "api", "kind": "slow", "seconds": -1}, "seconds"),
         ({"on": "api", "kind": "slow", "often": True}, "often"),
     ],

@@ -14,6 +14,21 @@ from video_translation_server.faults import Asked, Fault, Faults
 SPARED = ("/_sim", "/healthz", "/readyz", "/docs", "/openapi.json", "/v3/events/stream")
 BUSY = 429
 
+CODES = {
+    400: "invalid_parameter",
+    401: "unauthorized",
+    402: "insufficient_credit",
+    403: "forbidden",
+    404: "resource_not_found",
+    405: "method_not_allowed",
+    409: "conflict",
+    410: "cursor_expired",
+    413: "request_too_large",
+    415: "unsupported_media_type",
+    BUSY: "rate_limit_exceeded",
+}
+"""What an error of a status is called, where the rule does not say; any other is `internal_error`."""
+
 
 class Faulty:
     """ASGI middleware that carries out the rules for answers."""
@@ -86,7 +101,7 @@ def _about(scope: Scope) -> str:
 
 
 async def _refuse(fault: Fault, send: Send) -> None:
-    code = "rate_limit_exceeded" if fault.status == BUSY else "internal_error"
+    code = fault.code or CODES.get(fault.status, "internal_error")
     body = error_body(code, f"a fault on order ({fault.id})")
     headers = [(b"content-type", JSON.encode()), (b"content-length", str(len(body)).encode())]
     if fault.status == BUSY:

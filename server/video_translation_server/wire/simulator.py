@@ -88,6 +88,9 @@ class FaultRequest(Strict):
     where: str = Field("*", min_length=1, max_length=2048)
     job_id: str | None = Field(None, min_length=1, max_length=255)
     status: int = Field(500, ge=400, le=599)
+    code: str | None = Field(
+        None, pattern="^[a-z_]{1,100}$", description="Of the error; none: the one that goes with the status."
+    )
     seconds: float = Field(
         default_factory=lambda said: SECONDS.get(said.get("kind", ""), 1.0), ge=0, le=86_400, allow_inf_nan=False
     )
@@ -166,6 +169,7 @@ class FaultAnswer(BaseModel):
     where: str
     job_id: str | None
     status: int
+    code: str | None
     seconds: float
 
 
