@@ -1,10 +1,32 @@
-"""How long the property tests search: some hundred examples in `make test`, more with the profile `fuzz`.
+"""A PostgreSQL for who asks for one; and how long the property tests search: some hundred examples in `make test`,
+more with the profile `fuzz`.
 
 `make fuzz` repeats rounds with that profile, each with other examples, until its time is over.
 """
 
+import asyncio
+import os
+from collections.abc import Iterator
+
+import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.postgres import create_database, drop_database, shared_cluster
 
 settings.register_profile("bounded", deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("fuzz", deadline=None, max_examples=400, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("bounded")
+
+
+@pytest.fixture(scope="session")
+def postgres(testrun_uid: str) -> str:
+    """The URL of a PostgreSQL server, in which tests may make databases."""
+    return shared_cluster(testrun_uid)
+
+
+@pytest.fixture(scope="session")
+def postgres_database(postgres: str, worker_id: str) -> Iterator[str]:
+    """The URL of a database that only this test process uses."""
+    name = f"test_{worker_id}_{os.getpid()}"
+    yield asyncio.run(create_database(postgres, name))
+    asyncio.run(drop_database(postgres, name))

@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from video_translation_server import lifecycle
 from video_translation_server.api import Context, Polls, Simulator, Tail, Waiters, create_api
 from video_translation_server.chance import Chance
-from video_translation_server.clock import Clock, ClockState, VirtualClock
+from video_translation_server.clock import Clock, ClockState, FollowingClock, VirtualClock
 from video_translation_server.conduct import Conduct
 from video_translation_server.delivery.attempt import Attempter
 from video_translation_server.delivery.courier import Carrier, Courier
@@ -35,7 +35,7 @@ from video_translation_server.signing import new_private_key, new_secret
 from video_translation_server.simulation.control import Control
 from video_translation_server.simulation.mover import Mover
 from video_translation_server.simulation.planner import Planner
-from video_translation_server.simulation.timeline import Timeline
+from video_translation_server.simulation.timeline import SharedTimeline, Timeline
 from video_translation_server.store import Retention, Store, open_store
 from video_translation_server.transitions import record
 from video_translation_server.upkeep import Sweeping, Upkeep
@@ -83,7 +83,8 @@ async def running(
         closing.push_async_callback(store.close)
         ids, conduct = ids or names, Conduct(settings, store, names)
         await conduct.sow(settings.seed)
-        clock = clock or await _kept_clock(store, settings)
+        followed = await _followed_clock(store)
+        clock = clock or followed or await _kept_clock(store, settings)
         sender = Http1Sender(policy, connect_timeout=settings.connect_timeout, ca_file=_text(settings.ca_file))
         closing.push_async_callback(sender.close)
         links = await _links(settings, store, url, names)
@@ -93,6 +94,8 @@ async def running(
         carrier = FaultyCourier(courier, conduct.faults, detour) if settings.simulator else courier
         loops = Loops()
         closing.push_async_callback(loops.stop)
+        if followed is not None:
+            loops.start("clock", followed.run)
         if settings.start_job:
             await _start_first_job(store, conduct.planner, clock, ids)
         loops.start("simulation", _mover(settings, store, clock, ids, links).run)
@@ -146,6 +149,15 @@ async def running(
         yield Application(create_api(context), store, context.stopping, context.simulator)
 
 
+async def _followed_clock(store: Store) -> FollowingClock | None:
+    """The database's time, where the store is shared."""
+    if not store.is_shared:
+        return None
+    clock = FollowingClock(store.real_now)
+    await clock.look()
+    return clock
+
+
 async def _kept_clock(store: Store, settings: Settings) -> Clock:
     """The clock goes on where the store's last server left it, also where nobody may set it any more."""
     state = await store.clock()
@@ -165,9 +177,13 @@ def _simulator(
     hands: tuple[Control, Conduct],
 ) -> Simulator | None:
     """The doors under `/_sim`, where they are wanted, and unless the clock is a test's own."""
+    upkeep, sweeping, detour = chored
+    control, conduct = hands
+    if settings.simulator and isinstance(clock, FollowingClock):
+        shared = SharedTimeline(store, clock, due=detour.next_due)
+        return Simulator(clock, shared, control, conduct, conduct.faults)
     if not settings.simulator or not isinstance(clock, VirtualClock):
         return None
-    upkeep, sweeping, detour = chored
 
     async def chores() -> None:
         await upkeep.expire()
@@ -178,7 +194,6 @@ def _simulator(
     timeline = Timeline(
         store, clock, chores=chores, upkeep=upkeep.tick, due=detour.next_due, workers=_workers(settings)
     )
-    control, conduct = hands
     return Simulator(clock, timeline, control, conduct, conduct.faults)
 
 

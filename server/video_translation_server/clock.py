@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -89,6 +89,11 @@ class VirtualClock:
         """From what its reading follows; kept, so that a restart goes on from it."""
         return self._state
 
+    @property
+    def speed(self) -> float:
+        """Virtual seconds per real second; 0: it stands still."""
+        return self._state.speed
+
     def now(self) -> float:
         """The current virtual time, Unix seconds."""
         state = self._state
@@ -133,3 +138,53 @@ class VirtualClock:
             alarm.reschedule(None)
         else:
             alarm.reschedule(asyncio.get_running_loop().time() + (max(0.0, left) / speed if speed else 0.0))
+
+
+class FollowingClock:
+    """A clock that shows another's time: asked for now and then, and in between by the time that passes here.
+
+    So servers whose own clocks differ agree on when something is due. It never goes back. Used from one event loop.
+    """
+
+    def __init__(
+        self, ask: Callable[[], Awaitable[float]], *, every: float = 10.0, passing: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Ask (for Unix seconds) every so many seconds, once `run` runs; it shows nothing before the first `look`."""
+        self._ask = ask
+        self._every = every
+        self._passing = passing
+        self._offset = 0.0
+        self._shown = -math.inf
+
+    @property
+    def speed(self) -> float:
+        """It goes as real time does."""
+        return 1.0
+
+    def now(self) -> float:
+        """The other clock's time, Unix seconds."""
+        self._shown = max(self._shown, self._passing() + self._offset)
+        return self._shown
+
+    async def look(self) -> None:
+        """Ask for the time; what is on its way longest tells least, so the quickest of three answers counts."""
+        readings = []
+        for _ in range(3):
+            asked = self._passing()
+            shown = await self._ask()
+            answered = self._passing()
+            readings.append((answered - asked, shown - (asked + answered) / 2))
+        self._offset = min(readings)[1]
+
+    async def run(self) -> None:
+        """Follow until cancelled."""
+        while True:
+            await asyncio.sleep(self._every)
+            await self.look()
+
+    async def wait(self, event: asyncio.Event, until: float | None) -> None:
+        """Return when `event` is set or the clock reads `until`."""
+        while not event.is_set() and (until is None or self.now() < until):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(None if until is None else until - self.now()):
+                    await event.wait()

@@ -65,7 +65,10 @@ class Settings(BaseModel):
         "127.0.0.1", description="Address to listen on. Anything but loopback needs --api-keys or --admin-key."
     )
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 picks a free one.")
-    store: str = Field("video-translation.db", description="Database: a file path or sqlite:///path.")
+    store: str = Field(
+        "video-translation.db",
+        description="Database: a file path or sqlite:///path; postgresql://user:password@host/name to share one.",
+    )
     api_keys: Words = Field((), description="Keys that callers may use, separated by commas. None: any, on loopback.")
     require_key: bool = Field(False, description="Ask for a key on loopback too, where none is configured.")
     admin_key: str | None = Field(
@@ -75,7 +78,8 @@ class Settings(BaseModel):
     max_request_bytes: int = Field(1024 * 1024, ge=1024, description="Largest body of a request, bytes.")
 
     assets: Path | None = Field(
-        None, description="Folder of uploaded files; none: beside the store, as <store>-assets."
+        None,
+        description="Folder of uploaded files; none: <store>-assets. Servers that share a database share one.",
     )
     max_asset_bytes: int = Field(32 * 1024 * 1024, ge=1, description="Largest file that can be uploaded, bytes.")
 
@@ -205,10 +209,23 @@ class Settings(BaseModel):
             )
         return self
 
+    @model_validator(mode="after")
+    def _fits_the_store(self) -> "Settings":
+        if self.frozen_at is not None and self.is_shared:
+            raise ValueError("frozen_at: goes with a file as --store; servers that share a database go by its time")
+        return self
+
     @property
     def shelf(self) -> Path:
         """The folder of uploaded files."""
+        if self.assets is None and self.is_shared:
+            return Path("video-translation-assets")
         return self.assets or Path(self.store.removeprefix("sqlite:///") + "-assets")
+
+    @property
+    def is_shared(self) -> bool:
+        """True where several servers may have the store open."""
+        return self.store.startswith(("postgresql://", "postgres://"))
 
     @property
     def is_open(self) -> bool:

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from video_translation_server.clock import Clock, ClockState, ManualClock, VirtualClock
+from video_translation_server.clock import Clock, ClockState, FollowingClock, ManualClock, VirtualClock
 
 SOON = 5.0
 """How long a test waits for what happens at once, seconds."""
@@ -238,3 +238,82 @@ async def test_a_clock_that_stops_wakes_nobody() -> None:
     assert not waiting.done()
     clock.set_forward(3600)
     await asyncio.wait_for(waiting, SOON)
+
+
+# One that follows another
+
+
+class Afar:
+    """A clock elsewhere, and the way to it, which takes its time."""
+
+    def __init__(self) -> None:
+        self.passed = 100.0
+        self.ahead = 1_800_000_000.0
+        self.delays = [0.4, 0.02, 1.0]
+
+    def passing(self) -> float:
+        return self.passed
+
+    async def ask(self) -> float:
+        way = self.delays[0] / 2
+        self.delays = [*self.delays[1:], self.delays[0]]
+        self.passed += way
+        shown = self.passed + self.ahead
+        self.passed += way * 1.5  # the way back is the longer one
+        return shown
+
+
+async def test_a_clock_that_follows_shows_the_others_time_by_the_quickest_answer() -> None:
+    afar = Afar()
+    clock = FollowingClock(afar.ask, passing=afar.passing)
+    await clock.look()
+    assert clock.now() == pytest.approx(afar.passed + afar.ahead, abs=0.01)
+    afar.passed += 3600
+    assert clock.now() == pytest.approx(afar.passed + afar.ahead, abs=0.01), "in between it goes by itself"
+
+
+async def test_a_clock_that_follows_never_goes_back() -> None:
+    afar = Afar()
+    clock = FollowingClock(afar.ask, passing=afar.passing)
+    await clock.look()
+    shown = clock.now()
+    afar.ahead -= 60
+    await clock.look()
+    assert clock.now() == shown
+    afar.passed += 120
+    assert clock.now() == pytest.approx(afar.passed + afar.ahead, abs=0.01)
+
+
+async def test_a_clock_that_follows_looks_again_and_again() -> None:
+    asked = asyncio.Event()
+    times = 0
+
+    async def ask() -> float:
+        nonlocal times
+        times += 1
+        if times == 6:
+            asked.set()
+        return 5.0
+
+    following = asyncio.create_task(FollowingClock(ask, every=0.001).run())
+    await asyncio.wait_for(asked.wait(), SOON)
+    following.cancel()
+
+
+async def test_a_clock_that_follows_waits_for_whichever_is_first() -> None:
+    async def ask() -> float:
+        return time.time() + 1000
+
+    clock = FollowingClock(ask)
+    await clock.look()
+    until = clock.now() + 0.02
+    await asyncio.wait_for(clock.wait(asyncio.Event(), until), SOON)
+    assert clock.now() >= until
+    rung = asyncio.Event()
+    for instant in (None, clock.now() + 3600):
+        rung.clear()
+        waiting = asyncio.ensure_future(clock.wait(rung, instant))
+        await settle()
+        assert not waiting.done()
+        rung.set()
+        await asyncio.wait_for(waiting, SOON)

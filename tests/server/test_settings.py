@@ -1,5 +1,6 @@
 """Every setting: what is taken, what is refused, and that the refusal names the field."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -148,3 +149,20 @@ def test_the_defaults_are_those_of_the_promise() -> None:
 
 def test_every_setting_says_what_it_is() -> None:
     assert all(field.description for field in Settings.model_fields.values())
+
+
+@pytest.mark.parametrize(
+    ("store", "folder"),
+    [
+        ("a/b.db", "a/b.db-assets"),
+        ("sqlite:///a/b.db", "a/b.db-assets"),
+        ("postgresql://user:password@db/name", "video-translation-assets"),
+    ],
+)
+def test_uploaded_files_lie_beside_the_store_that_is_a_file(store: str, folder: str) -> None:
+    assert Settings(store=store).shelf == Path(folder)
+
+
+def test_a_shared_stores_clock_cannot_be_set_at_the_start() -> None:
+    with pytest.raises(ValidationError, match="frozen_at: goes with a file"):
+        Settings.model_validate({"store": "postgresql://db/name", "frozen_at": "2026-11-27T12:00:00Z"})

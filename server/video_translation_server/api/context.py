@@ -10,7 +10,7 @@ from fastapi import Depends, Request
 from video_translation_server.api.polls import Polls
 from video_translation_server.api.tail import Tail
 from video_translation_server.api.waiters import Waiters
-from video_translation_server.clock import Clock, VirtualClock
+from video_translation_server.clock import Clock
 from video_translation_server.faults import Faults
 from video_translation_server.ids import Ids, random_key
 from video_translation_server.links import Links
@@ -26,6 +26,19 @@ class Planner(Protocol):
 
     def plan(self, script: Script, subject: Subject) -> Plan:
         """The plan for one job: what its request asks for, and what is known of it."""
+        ...
+
+
+class PacedClock(Protocol):
+    """Port: a clock that says how fast it goes."""
+
+    @property
+    def speed(self) -> float:
+        """Its seconds per real second; 0: it stands still."""
+        ...
+
+    def now(self) -> float:
+        """What it shows, Unix seconds."""
         ...
 
 
@@ -109,7 +122,7 @@ class Conduct(Protocol):
 class Simulator:
     """What the doors under `/_sim` drive."""
 
-    clock: VirtualClock
+    clock: PacedClock
     timeline: Timeline
     control: Control
     conduct: Conduct

@@ -184,7 +184,7 @@ async def requests(sim: Sim) -> Response:
 
 
 async def _clock(sim: Simulator) -> dict[str, Any]:
-    now, going = sim.clock.now(), sim.clock.state.speed
+    now, going = sim.clock.now(), sim.clock.speed
     return {
         "now": iso_time(now),
         "frozen": not going,

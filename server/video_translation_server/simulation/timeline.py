@@ -14,8 +14,8 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Iterator
 
-from video_translation_server.clock import VirtualClock
-from video_translation_server.errors import InvalidError
+from video_translation_server.clock import Clock, VirtualClock
+from video_translation_server.errors import ConflictError, InvalidError
 from video_translation_server.model import Workers
 from video_translation_server.store import UNLIMITED, Store
 
@@ -92,13 +92,7 @@ class Timeline:
 
     async def next_due(self) -> float | None:
         """The next instant at which anything is due, Unix seconds of the clock; later than now as a rule."""
-        found = (
-            await self._store.next_job_due(),
-            await self._store.next_delivery_due(self._clock.now()),
-            await self._store.next_endpoint_expiry(),
-            self._due(),
-        )
-        return min((due for due in found if due is not None), default=None)
+        return await _next_due(self._store, self._clock.now(), self._due)
 
     @contextlib.contextmanager
     def _standing_still(self) -> Iterator[None]:
@@ -142,3 +136,45 @@ def _allowed(instant: float, *, param: str) -> float:
     if instant > LATEST:
         raise InvalidError("the clock cannot be set beyond the year 9000; begin anew on another database", param=param)
     return instant
+
+
+class SharedTimeline:
+    """The time of a store that several servers share: it is the database's, and nobody sets it (decision 0013)."""
+
+    def __init__(self, store: Store, clock: Clock, *, due: Due) -> None:
+        self._store = store
+        self._clock = clock
+        self._due = due
+
+    async def run(self, speed: float) -> None:
+        """Refused."""
+        raise _not_ours(f"cannot run at speed {speed:g}")
+
+    async def advance(self, seconds: float) -> None:
+        """Refused."""
+        raise _not_ours(f"cannot be set forward by {seconds:g} s")
+
+    async def advance_to_next(self) -> None:
+        """Refused."""
+        raise _not_ours("cannot be set forward")
+
+    async def next_due(self) -> float | None:
+        """The next instant at which anything is due, Unix seconds."""
+        return await _next_due(self._store, self._clock.now(), self._due)
+
+
+async def _next_due(store: Store, now: float, also: Due) -> float | None:
+    found = (
+        await store.next_job_due(),
+        await store.next_delivery_due(now),
+        await store.next_endpoint_expiry(),
+        also(),
+    )
+    return min((due for due in found if due is not None), default=None)
+
+
+def _not_ours(what: str) -> ConflictError:
+    return ConflictError(
+        f"the clock {what}: servers that share a PostgreSQL database go by its time; "
+        "start one with a file as --store to set the clock"
+    )

@@ -20,6 +20,8 @@ from video_translation_server.store.base import (
     Retention,
     Store,
 )
+from video_translation_server.store.base.rules import DISABLE_AFTER
+from video_translation_server.store.postgres import PostgresStore
 from video_translation_server.store.sqlite import SqliteStore
 
 __all__ = [
@@ -38,12 +40,13 @@ __all__ = [
 
 
 async def open_store(
-    url: str, *, ids: Ids = random_id, disable_after: float = 3 * 86400.0, probe: Probe = unobserved
+    url: str, *, ids: Ids = random_id, disable_after: float = DISABLE_AFTER, probe: Probe = unobserved
 ) -> Store:
     """Open the store that `url` names, migrated to the newest schema.
 
     Args:
-        url: A path or `sqlite:///path` for the embedded engine.
+        url: A path or `sqlite:///path` for the embedded engine; `postgresql://user:password@host/database` for one
+            that several servers share.
         ids: Makes the ids of notices.
         disable_after: Seconds without a success after which a failing endpoint is disabled.
         probe: Called around commits; for test harnesses.
@@ -56,4 +59,6 @@ async def open_store(
         return await SqliteStore.open(Path(url), ids=ids, disable_after=disable_after, probe=probe)
     if scheme == "sqlite":
         return await SqliteStore.open(Path(rest.removeprefix("/")), ids=ids, disable_after=disable_after, probe=probe)
-    raise StoreError(f"no store engine for {scheme}://: give a file path or sqlite:///path")
+    if scheme in ("postgresql", "postgres"):
+        return await PostgresStore.open(url, ids=ids, disable_after=disable_after, probe=probe)
+    raise StoreError(f"no store engine for {scheme}://: give a file path, sqlite:///path or postgresql://...")

@@ -10,7 +10,7 @@ from openapi_spec_validator import validate
 
 from tests.server.promises import conforms, refused
 from tests.server.rig import DELIVERIES, ENDPOINTS, EVENTS, JOBS, Rig, serving, until
-from video_translation_server import app
+from video_translation_server import loops
 from video_translation_server.errors import StoreError
 from video_translation_server.wire.responses import Health
 
@@ -23,7 +23,7 @@ async def test_a_running_server_is_well(http: httpx.AsyncClient, path: str) -> N
 async def test_it_is_not_ready_while_a_loop_is_down(
     rig: Rig, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(app, "RESTART_PAUSE", 3600)
+    monkeypatch.setattr(loops, "RESTART_PAUSE", 3600)
 
     async def broken(*_: Any, **__: Any) -> None:
         raise StoreError("the disk is gone")

@@ -11,7 +11,7 @@ import pytest
 
 from tests.server.rig import HOOK, FakeSender, Post, Rig, SteppedClock, answered, never, seeded_ids, serving, until
 from tests.server.store.builders import deliveries_of
-from video_translation_server import app
+from video_translation_server import loops
 from video_translation_server.errors import StoreError
 from video_translation_server.model import DEFAULT_WORKSPACE, Claim, Outcome
 
@@ -277,7 +277,7 @@ async def test_an_attempt_that_crashes_stops_no_other(tmp_path: Path) -> None:
 async def test_what_is_claimed_beside_a_settlement_that_fails_is_not_lost_sight_of(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(app, "RESTART_PAUSE", 3600)
+    monkeypatch.setattr(loops, "RESTART_PAUSE", 3600)
     clock = SteppedClock()
     sender = FakeSender(clock)
     async with serving(tmp_path, clock=clock, sender=sender, concurrency=1) as rig:
@@ -334,7 +334,7 @@ LOOPS = {
 async def test_a_loop_that_fails_is_logged_and_starts_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str, loop: str, error: Exception
 ) -> None:
-    monkeypatch.setattr(app, "RESTART_PAUSE", 0.01)
+    monkeypatch.setattr(loops, "RESTART_PAUSE", 0.01)
     async with serving(tmp_path, lease=0.15, attempt_timeout=0.1, poll_interval=1) as rig:
         await rig.register()
         [job_id] = await rig.translate(simulation={"duration_seconds": 10})

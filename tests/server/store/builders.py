@@ -12,7 +12,9 @@ from video_translation_server import lifecycle
 from video_translation_server.links import Links
 from video_translation_server.model import (
     DEFAULT_WORKSPACE,
+    MAIN,
     Attempt,
+    Batch,
     Change,
     Claim,
     Dead,
@@ -89,6 +91,41 @@ def progressed(job: Job, percent: int, *, now: float = NOW) -> Change:
 def failed(job: Job, *, event_id: str, now: float = NOW) -> Change:
     """The job given up by a caller."""
     return lifecycle.move(job, JobStatus.FAILED, event_id=event_id, now=now, due_at=None, failure_message="no")
+
+
+def queued(
+    job_id: str,
+    *,
+    at: float = 0,
+    head_start: float = 0,
+    seconds: float = 10,
+    lane: int = MAIN,
+    workspace: str = WORKSPACE,
+) -> Change:
+    """A new job that stands in line."""
+    plan = Plan(pending_seconds=0, running_seconds=seconds, lane=lane, head_start=head_start, retries=1)
+    return lifecycle.create(
+        job_id=job_id,
+        workspace_id=workspace,
+        output_language="Spanish",
+        request={},
+        plan=plan,
+        event_id=f"evt_{job_id}_1",
+        now=NOW + at,
+    )
+
+
+def batch(batch_id: str = "batch_1", *, workspace: str = WORKSPACE, count: int = 0) -> Batch:
+    counts = {JobStatus.PENDING: count} if count else {}
+    return Batch(id=batch_id, workspace_id=workspace, title="week 47", created_at=NOW, counts=counts)
+
+
+def items(count: int, of: str = "batch_1", *, workspace: str = WORKSPACE) -> list[Change]:
+    changes = [created(f"{of}_job_{index}", workspace=workspace) for index in range(count)]
+    return [
+        msgspec.structs.replace(change, job=msgspec.structs.replace(change.job, batch_id=of, item_index=index))
+        for index, change in enumerate(changes)
+    ]
 
 
 # Endpoints

@@ -5,13 +5,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.server.store.engines import ENGINES, Bench, Engine, RealTime, Reopen
+from tests.server.store.engines import Bench, Engine, PostgresEngine, RealTime, Reopen, SqliteEngine
 from video_translation_server.store import Store
 
 
-@pytest.fixture(params=ENGINES, ids=lambda engine: str(engine.name))
+@pytest.fixture(scope="session")
+def postgres_engine(postgres_database: str) -> PostgresEngine:
+    return PostgresEngine(postgres_database)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
 def engine(request: pytest.FixtureRequest) -> Engine:
-    found: Engine = request.param
+    if request.param == "sqlite":
+        return SqliteEngine()
+    found: Engine = request.getfixturevalue("postgres_engine")
     return found
 
 

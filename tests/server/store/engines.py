@@ -1,7 +1,6 @@
 """The engines that the conformance suite runs against, and what a test may ask of any of them.
 
-A second engine is one more entry in `ENGINES`; no test names an engine, but for those of one engine's own
-files (test_sqlite_*.py).
+No test names an engine, but for those of one engine's own files (test_sqlite_*.py, test_postgres_*.py).
 """
 
 from collections.abc import Awaitable, Callable
@@ -9,6 +8,9 @@ from pathlib import Path
 from typing import Protocol
 
 from video_translation_server.store import Store
+from video_translation_server.store.postgres import PostgresStore
+from video_translation_server.store.postgres.database import Database
+from video_translation_server.store.postgres.simulator import erase
 from video_translation_server.store.sqlite import SqliteStore
 
 Reopen = Callable[[], Awaitable[Store]]
@@ -29,9 +31,14 @@ class RealTime:
 
 
 class Engine(Protocol):
-    """How the suite gets a store of one kind."""
+    """How the suite gets a store of one kind.
+
+    Attributes:
+        sequences: How many random sequences of verbs are tried (test_stateful.py): what takes some ten seconds.
+    """
 
     name: str
+    sequences: int
 
     async def open(self, folder: Path, real_time: RealTime) -> Store:
         """The store that belongs to `folder`: empty at first, the same one whenever it is opened again.
@@ -43,12 +50,39 @@ class Engine(Protocol):
 
 class SqliteEngine:
     name = "sqlite"
+    sequences = 35
 
     async def open(self, folder: Path, real_time: RealTime) -> Store:
         return await SqliteStore.open(folder / "store.db", real_time=real_time)
 
 
-ENGINES: list[Engine] = [SqliteEngine()]
+class PostgresEngine:
+    """All stores are one database, emptied for each folder: a database takes longer to make than a test to run."""
+
+    name = "postgres"
+    sequences = 12
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._folder: Path | None = None
+
+    async def open(self, folder: Path, real_time: RealTime) -> Store:
+        if folder != self._folder:
+            await self._empty()
+            self._folder = folder
+        return await PostgresStore.open(self.url, real_time=real_time)
+
+    async def _empty(self) -> None:
+        database = Database(self.url)
+        if self._folder is None:
+            await database.prepare()
+        connection = await database.connect()
+        await erase(connection)
+        await connection.execute(
+            "DELETE FROM keys; DELETE FROM clock; DELETE FROM workspaces WHERE id <> 'ws_default'; "
+            "UPDATE workspaces SET secret = NULL; UPDATE log SET position = 0; ALTER SEQUENCE chapters RESTART"
+        )
+        await connection.close()
 
 
 class Bench:

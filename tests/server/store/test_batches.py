@@ -10,30 +10,19 @@ from tests.server.store.builders import (
     OTHER_WORKSPACE,
     WORKSPACE,
     advanced,
+    batch,
     claim,
     created,
     deliver_all,
     endpoint,
     failed,
+    items,
     read_log,
 )
 from video_translation_server.errors import ConflictError, NotFoundError
-from video_translation_server.model import Batch, Change, Job, JobStatus, Kept, Mark, Sweep, SweepKind
+from video_translation_server.model import Job, JobStatus, Kept, Mark, Sweep, SweepKind
 from video_translation_server.store import EventFilter, Keep, Store
 from video_translation_server.wire.events import BATCH_FINISHED, CALLBACK_TYPES
-
-
-def batch(batch_id: str = "batch_1", *, workspace: str = WORKSPACE, count: int = 0) -> Batch:
-    counts = {JobStatus.PENDING: count} if count else {}
-    return Batch(id=batch_id, workspace_id=workspace, title="week 47", created_at=NOW, counts=counts)
-
-
-def items(count: int, of: str = "batch_1", *, workspace: str = WORKSPACE) -> list[Change]:
-    changes = [created(f"{of}_job_{index}", workspace=workspace) for index in range(count)]
-    return [
-        msgspec.structs.replace(change, job=msgspec.structs.replace(change.job, batch_id=of, item_index=index))
-        for index, change in enumerate(changes)
-    ]
 
 
 async def end(store: Store, jobs: Sequence[Job], *, also: bool = True) -> list[Job]:

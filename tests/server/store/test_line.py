@@ -3,32 +3,9 @@
 import msgspec
 import pytest
 
-from tests.server.store.builders import NOW, OTHER_WORKSPACE, WORKSPACE, advanced, created, failed
-from video_translation_server import lifecycle
-from video_translation_server.model import FAST, MAIN, Change, Plan, Workers
+from tests.server.store.builders import NOW, OTHER_WORKSPACE, WORKSPACE, advanced, created, failed, queued
+from video_translation_server.model import FAST, Workers
 from video_translation_server.store import Store
-
-
-def queued(
-    job_id: str,
-    *,
-    at: float = 0,
-    head_start: float = 0,
-    seconds: float = 10,
-    lane: int = MAIN,
-    workspace: str = WORKSPACE,
-) -> Change:
-    """A new job that stands in line."""
-    plan = Plan(pending_seconds=0, running_seconds=seconds, lane=lane, head_start=head_start, retries=1)
-    return lifecycle.create(
-        job_id=job_id,
-        workspace_id=workspace,
-        output_language="Spanish",
-        request={},
-        plan=plan,
-        event_id=f"evt_{job_id}_1",
-        now=NOW + at,
-    )
 
 
 async def following(store: Store, workers: Workers, limit: int = 100) -> list[str]:

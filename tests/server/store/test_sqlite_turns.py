@@ -11,9 +11,9 @@ from tests.server.store.test_sqlite_plans import steps_of, wish
 from video_translation_server.ids import random_id
 from video_translation_server.model import Claim, Dead, Delivered, EndpointStatus, RetryAt, Verdict
 from video_translation_server.store import Retention
+from video_translation_server.store.base.rules import BURST, Rules
 from video_translation_server.store.sqlite import claims, deliveries, endpoints, jobs, pruning, settlements, simulator
 from video_translation_server.store.sqlite.database import Database, migrations
-from video_translation_server.store.sqlite.health import Rules
 
 RULES = Rules(ids=random_id, disable_after=1e9)
 UNTRUE = """
@@ -94,7 +94,7 @@ def test_an_endpoint_with_a_rate_limit_has_its_turn_as_that_allows(connection: a
     endpoints.create(connection, endpoint(rate_limit=0.1))
     record(connection, "job_1", "job_2")
     assert len(claim(connection)) == 1
-    assert turns(connection) == {1: 10 - claims.BURST}
+    assert turns(connection) == {1: 10 - BURST}
     assert claim(connection, now=NOW + 9) == []
     assert len(claim(connection, now=NOW + 10)) == 1
     assert turns(connection) == {}

@@ -312,7 +312,7 @@ def test_any_sequence_of_verbs_keeps_the_promises(engine: Engine) -> None:
     run_state_machine_as_test(
         Machine,
         settings=settings(
-            max_examples=35,
+            max_examples=engine.sequences,
             stateful_step_count=40,
             deadline=None,
             derandomize=True,

@@ -59,6 +59,15 @@ class Store(
         """The bells that commits ring."""
         ...
 
+    @property
+    def is_shared(self) -> bool:
+        """True where several servers may have it open: the time is then the database's, and nobody sets it."""
+        ...
+
+    async def real_now(self) -> float:
+        """The time that leases run on, Unix seconds: the database's where it is shared."""
+        ...
+
     async def close(self) -> None:
         """Finish the verbs that were asked for, then let go of the database."""
         ...

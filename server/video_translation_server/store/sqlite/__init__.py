@@ -12,9 +12,9 @@ import apsw
 
 from video_translation_server.ids import Ids, random_id
 from video_translation_server.probe import Probe, unobserved
+from video_translation_server.store.base.rules import DISABLE_AFTER, Rules
 from video_translation_server.store.sqlite import claims, requests
 from video_translation_server.store.sqlite.database import Database
-from video_translation_server.store.sqlite.health import Rules
 from video_translation_server.store.sqlite.verbs.assets import AssetVerbs
 from video_translation_server.store.sqlite.verbs.claims import ClaimVerbs
 from video_translation_server.store.sqlite.verbs.deliveries import DeliveryVerbs
@@ -24,8 +24,6 @@ from video_translation_server.store.sqlite.verbs.log import LogVerbs
 from video_translation_server.store.sqlite.verbs.requests import RequestVerbs
 from video_translation_server.store.sqlite.verbs.simulator import SimulatorVerbs
 from video_translation_server.store.sqlite.verbs.workspaces import WorkspaceVerbs
-
-DISABLE_AFTER = 3 * 86400.0
 
 
 class SqliteStore(

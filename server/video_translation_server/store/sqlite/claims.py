@@ -16,9 +16,7 @@ import apsw
 import msgspec
 
 from video_translation_server.model import Claim, RetiredSecret
-
-BURST = 0.05
-"""Seconds by which a rate limit may be run ahead, so that a timer's lateness does not lower the rate."""
+from video_translation_server.store.base.rules import BURST
 
 # In the order of their turns; read only as far as there are places to fill. Passed over on the way are endpoints that
 # are full, and these are no more than there are leases.

@@ -15,9 +15,9 @@ import apsw
 from video_translation_server.errors import StoreError
 from video_translation_server.probe import Probe
 from video_translation_server.store.base import Bell, Bells, Keep
+from video_translation_server.store.base.rules import Rules
 from video_translation_server.store.sqlite import log, requests
 from video_translation_server.store.sqlite.database import Database
-from video_translation_server.store.sqlite.health import Rules
 from video_translation_server.store.sqlite.writer import Writer
 
 T = TypeVar("T")
@@ -62,6 +62,15 @@ class Engine:
     def bells(self) -> Bells:
         """The bells that commits ring."""
         return self._bells
+
+    @property
+    def is_shared(self) -> bool:
+        """False: the file has one owner."""
+        return False
+
+    async def real_now(self) -> float:
+        """The machine's time."""
+        return self._real_time()
 
     async def close(self) -> None:
         """Finish the verbs that were asked for, then let go of the file."""

@@ -10,33 +10,21 @@ from typing import Any
 import apsw
 import msgspec
 
-from video_translation_server.ids import Ids
 from video_translation_server.model import Claim, Dead, Delivered, EndpointStatus, Gone, Settlement
+from video_translation_server.store.base.rules import (
+    FIRST_PAUSE,
+    LONGEST_PAUSE,
+    MAX_HURRIES,
+    MAX_STRAIN,
+    RECOVERY_WORTH_TELLING,
+    Rules,
+)
 from video_translation_server.store.sqlite import log
 from video_translation_server.wire.events import NOTICES, iso_time, notice_event
-
-MAX_STRAIN = 6
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
-"""Seconds that a strained endpoint is left alone: doubled each time, up to the longest."""
-
-MAX_HURRIES = 3
-"""How often a recovery may bring one delivery's retry forward: an event that the receiver cannot stomach must not
-be tried anew after each success of the others."""
-
-RECOVERY_WORTH_TELLING = 60.0
-"""Seconds of failing after which `endpoint.recovered` is told."""
 
 _COLUMNS = "n, id, workspace_id, url, failing_since, strain, paused_until, status"
 _FAILING = f"SELECT {_COLUMNS} FROM endpoints WHERE n IN (SELECT value FROM json_each(?))"
 _UNWELL = f"{_FAILING} AND (failing_since IS NOT NULL OR strain > 0)"
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What settling needs beside the settlements: ids for notices, and when a dead endpoint is given up (seconds)."""
-
-    ids: Ids
-    disable_after: float
 
 
 @dataclass(frozen=True, slots=True)

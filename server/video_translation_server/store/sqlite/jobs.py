@@ -14,6 +14,7 @@ from video_translation_server.errors import BusyError, ConflictError, NotFoundEr
 from video_translation_server.ids import Ids
 from video_translation_server.model import Batch, Change, Job, JobStatus, Plan
 from video_translation_server.store.base import JobFilter
+from video_translation_server.store.base.rules import LONGEST_REFUSAL
 from video_translation_server.store.sqlite import batches, endpoints, log
 
 _COLUMNS = (
@@ -57,9 +58,6 @@ _COUNTS = {
 
 _NO_TOKEN = 2**63 - 1
 """Beyond every row."""
-
-LONGEST_PAUSE = 30
-"""Seconds after which a caller who was refused may ask again at the latest."""
 
 _OF_BATCHES = (
     f"SELECT {JOB} FROM jobs WHERE batch IN (SELECT n FROM batches WHERE id IN (SELECT value FROM json_each(?)) "
@@ -163,7 +161,7 @@ def check_going_on(connection: apsw.Connection, changes: Sequence[Change], at_mo
         if count > at_most:
             raise BusyError(
                 f"{count} video translations of this workspace would go on at once; at most {at_most} may",
-                retry_after=1 if next_due is None else min(max(math.ceil(next_due - now), 1), LONGEST_PAUSE),
+                retry_after=1 if next_due is None else min(max(math.ceil(next_due - now), 1), LONGEST_REFUSAL),
             )
 
 

