@@ -95,6 +95,7 @@ check: $(VENV)/dev ## format, lint, strict types, import rules, fresh contract
 	@$(BIN)/mypy || exit 1
 	@$(BIN)/lint-imports --no-cache || { echo "the import map is in pyproject.toml; docs/architecture.md explains it"; exit 1; }
 	@$(BIN)/python -m video_translation_server.contract --check contract || { echo "fix with: make contract"; exit 1; }
+	@$(BIN)/python -m tests.contract.fidelity --check || { echo "docs/fidelity.md is stale; fix with: make contract"; exit 1; }
 
 .PHONY: format
 format: $(VENV)/dev ## format the code and apply safe lint fixes

@@ -1,11 +1,15 @@
 """The guides show what runs: each Python block is executed, or stands in an example that another test starts."""
 
 import re
+import shlex
 from pathlib import Path
 
+import httpx
 import pytest
 
 from examples.local_server import LocalServer
+from video_translation_server.testing import TranslationServer
+from video_translation_server.wire.scripts import FAILURES
 
 ROOT = Path(__file__).parents[1]
 GUIDES = ROOT / "docs" / "guides"
@@ -77,6 +81,22 @@ def test_the_blocks_about_waiting_run(tmp_path: Path, capsys: pytest.CaptureFixt
         "re-attached: completed",
         "from the first on: pending running completed",
     ]
+
+
+def test_the_curls_about_testing_are_answered(translation_server: TranslationServer) -> None:
+    page = (GUIDES / "testing.md").read_text("utf-8")
+    curls = re.findall(r"^curl .*$", page, re.MULTILINE)
+    assert len(curls) >= 5
+    with httpx.Client(trust_env=False) as http:
+        for curl in curls:
+            words = shlex.split(curl)
+            given = {name: words[words.index(name) + 1] for name in ("-X", "-H", "-d") if name in words}
+            [place] = [word for word in words if word.startswith("localhost:8000")]
+            headers = dict([given["-H"].split(": ")]) if "-H" in given else {}
+            url = place.replace("localhost:8000", translation_server.url)
+            answer = http.request(given["-X"], url, headers=headers, content=given.get("-d", ""))
+            assert answer.status_code == 200, (curl, answer.text)
+        assert http.get(f"{translation_server.url}/status").json()["failure_message"] == FAILURES["no_audio"]
 
 
 def test_the_index_names_every_guide_and_links_lead_somewhere() -> None:

@@ -5,6 +5,7 @@ around them is written by hand.
 """
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -151,4 +152,7 @@ def written(page: str) -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(written(PAGE.read_text("utf-8")), "utf-8")
+    now = PAGE.read_text("utf-8")
+    if "--check" in sys.argv:
+        sys.exit(now != written(now))
+    PAGE.write_text(written(now), "utf-8")
