@@ -21,6 +21,7 @@ from video_translation_server.store.sqlite import (
     jobs,
     line,
     log,
+    moves,
     pruning,
     requests,
     settlements,
@@ -53,9 +54,9 @@ HOT: dict[str, tuple[str, set[str]]] = {
     "settle": (settlements._SETTLE.lots[16], set()),
     "log attempts": (settlements._LOG_ATTEMPTS.lots[16], set()),
     "release next": (deliveries._RELEASE_NEXT.lots[16], {"deliveries_open"}),
-    "enqueue to listed": (deliveries._ENQUEUE_LISTED, {"deliveries_open", "endpoints_listed"}),
-    "enqueue to callback": (deliveries._ENQUEUE_CALLBACK, {"deliveries_open", "endpoints_of_job"}),
-    "struggling": (deliveries._STRUGGLING, {"deliveries_struggling"}),
+    "enqueue to listed": (deliveries._ENQUEUE_LISTED.lots[16], {"deliveries_open", "endpoints_listed"}),
+    "enqueue to callback": (deliveries._ENQUEUE_CALLBACK.lots[16], {"deliveries_open", "endpoints_of_job"}),
+    "struggling": (deliveries._ANY_STRUGGLING, {"deliveries_struggling"}),
     "supersede": (deliveries._SUPERSEDE, {"deliveries_struggling", "deliveries_open"}),
     "events": (f"{log.select('w', EventFilter())} {BEFORE}", {"events_of_workspace"}),
     "events of a type": (f"{log.select('w', EventFilter(type='t'))} {BEFORE}", {"events_by_type"}),
@@ -107,10 +108,11 @@ class _Blank(dict[str, Any]):
 def test_a_hot_statement_uses_its_indexes_and_scans_no_large_table(connection: apsw.Connection, name: str) -> None:
     statement, wanted = HOT[name]
     lines = plan(connection, statement)
-    aliases = {"d": "deliveries", "w": "deliveries", "x": "deliveries", "c": "deliveries", "e": "events"}
+    aliases = {"d": "deliveries", "w": "deliveries", "x": "deliveries", "c": "deliveries"}
     for step in lines:
         words = step.split()
-        if words[0] == "SCAN":
+        # An index of a part of the table holds what it names alone.
+        if words[0] == "SCAN" and words[-1] != "deliveries_struggling":
             assert aliases.get(words[1], words[1]) not in LARGE, f"{step} in {lines}"
     for index in wanted:
         assert any(index in step for step in lines), f"{index} is not used: {lines}"
@@ -134,7 +136,7 @@ def fill(connection: apsw.Connection, rows: int, *, names: int = 20) -> None:
     """So many pending deliveries: a third due, a third waiting for a retry, a third behind another one."""
     for number in range(names):
         endpoints.create(connection, endpoint(f"ep_{number}", events=("video_translate.fail",)))
-    jobs.record(connection, [created("job_1")], random_id)
+    moves.record(connection, [created("job_1")], random_id)
     connection.execute(
         "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < :rows) "
         "INSERT INTO deliveries (event, endpoint, job, state, due_at) SELECT 1, 1 + n % :names, 1000 + n / 3, "
@@ -155,7 +157,7 @@ def cycle(connection: apsw.Connection) -> tuple[int, list[Claim]]:
         batch = [settlement(one, Delivered()) for one in held]
         assert settlements.settle(connection, batch, NOW, rules).held == [True] * len(held)
         claims.next_due(connection, NOW)
-        jobs.record(connection, [created("job_2")], rules.ids)
+        moves.record(connection, [created("job_2")], rules.ids)
         return steps(), held
 
 
@@ -191,7 +193,7 @@ def test_who_runs_next_costs_the_same_however_many_stand_in_line(tmp_path: Path)
             with steps_of(connection) as steps:
                 [next_job] = line.due(connection, NOW, 256, Workers(main=1))
                 change = lifecycle.advance(next_job, event_id="evt_1", now=NOW, links=LINKS)
-                assert jobs.record(connection, [change], lambda prefix: f"{prefix}_x") == [True]
+                assert moves.record(connection, [change], lambda prefix: f"{prefix}_x") == [True]
                 assert line.due(connection, NOW, 256, Workers(main=1)) == []
                 cost[rows] = steps()
         assert next_job.id == "job_9", "the lowest rank, of equals the first"

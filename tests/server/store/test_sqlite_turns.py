@@ -12,7 +12,7 @@ from video_translation_server.ids import random_id
 from video_translation_server.model import Claim, Dead, Delivered, EndpointStatus, RetryAt, Verdict
 from video_translation_server.store import Retention
 from video_translation_server.store.base.rules import BURST, Rules
-from video_translation_server.store.sqlite import claims, deliveries, endpoints, jobs, pruning, settlements, simulator
+from video_translation_server.store.sqlite import claims, deliveries, endpoints, moves, pruning, settlements, simulator
 from video_translation_server.store.sqlite.database import Database, migrations
 
 RULES = Rules(ids=random_id, disable_after=1e9)
@@ -48,7 +48,7 @@ def settle(connection: apsw.Connection, held: Claim, verdict: Verdict, *, strain
 
 
 def record(connection: apsw.Connection, *names: str, now: float = NOW) -> None:
-    jobs.record(connection, [created(name, now=now) for name in names], random_id)
+    moves.record(connection, [created(name, now=now) for name in names], random_id)
 
 
 def test_a_turn_comes_with_the_first_delivery_and_goes_with_the_last(connection: apsw.Connection) -> None:

@@ -5,7 +5,7 @@ attempts in `settlements`.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import apsw
 
@@ -26,19 +26,24 @@ _FINAL = ", ".join(f"'{name}'" for name in sorted(FINAL_TYPES))
 
 # Two statements, for listed endpoints and for callbacks: their UNION costs ten times as much as both.
 _ENQUEUE = """
+WITH e (position, job, follows, workspace, type, broad, not_to, now, entity_id) AS (VALUES {{rows}})
 INSERT INTO deliveries (event, endpoint, job, state, due_at)
-SELECT :position, n, :job, iif(waits, 'waiting', 'due'), iif(waits, NULL, :now) FROM (
-  SELECT n, :follows AND ordering = 'job' AND EXISTS (
+SELECT position, n, job, iif(waits, 'waiting', 'due'), iif(waits, NULL, now) FROM (
+  SELECT position, n, job, now, follows AND ordering = 'job' AND EXISTS (
       SELECT 1 FROM deliveries d
-      WHERE d.endpoint = n AND d.job = :job AND d.lane = 0 AND d.settled_at IS NULL) AS waits
-  FROM endpoints WHERE {whose} AND deleted_at IS NULL
-    AND iif(events IS NULL, :broad, EXISTS (SELECT 1 FROM json_each(events) WHERE value = :type)))
+      WHERE d.endpoint = n AND d.job = e.job AND d.lane = 0 AND d.settled_at IS NULL) AS waits
+  FROM e CROSS JOIN endpoints p
+  WHERE {whose} AND deleted_at IS NULL
+    AND iif(events IS NULL, broad, EXISTS (SELECT 1 FROM json_each(events) WHERE value = e.type)) LIMIT -1)
 """
-_ENQUEUE_LISTED = _ENQUEUE.format(
-    whose="workspace_id = :workspace AND is_callback = 0 AND (entity_id IS NULL OR entity_id = :entity_id) "
-    "AND n IS NOT :not_to"
+_ENQUEUE_LISTED = Rows(
+    _ENQUEUE.format(
+        whose="workspace_id = workspace AND is_callback = 0 AND (p.entity_id IS NULL OR p.entity_id = e.entity_id) "
+        "AND n IS NOT not_to"
+    ),
+    columns=9,
 )
-_ENQUEUE_CALLBACK = _ENQUEUE.format(whose="entity_id = :entity_id AND is_callback = 1")
+_ENQUEUE_CALLBACK = Rows(_ENQUEUE.format(whose="p.entity_id = e.entity_id AND is_callback = 1"), columns=9)
 
 # A progress event that is not being sent is worth nothing once a newer one exists; what was taken up again is wanted.
 _COALESCE = f"""
@@ -48,7 +53,10 @@ UPDATE deliveries SET state = 'superseded', due_at = NULL, settled_at = :now WHE
 RETURNING endpoint, job, lane
 """
 
-_STRUGGLING = "SELECT EXISTS (SELECT 1 FROM deliveries WHERE job = ? AND settled_at IS NULL AND tries >= 3)"
+# By the index alone, which is nearly always empty.
+_ANY_STRUGGLING = """
+SELECT EXISTS (SELECT 1 FROM deliveries INDEXED BY deliveries_struggling WHERE settled_at IS NULL AND tries >= 3)
+"""
 
 _SUPERSEDE = f"""
 UPDATE deliveries SET state = 'superseded', due_at = NULL, settled_at = :now WHERE id IN (
@@ -79,40 +87,59 @@ _JOINED = (
 )
 
 
-def enqueue(
-    connection: apsw.Connection, event: Event, *, position: int, job: int | None, not_to: int | None = None
-) -> None:
-    """One delivery per matching endpoint; it waits where an earlier one of the job is still open."""
-    # A job's first event needs no look at what is open.
-    follows = job is not None and (event.sequence > 1 or event.type == PROGRESS)
-    if event.type == PROGRESS:
-        coalesced = connection.execute(_COALESCE, {"job": job, "now": event.created_at})
-        release_next(connection, coalesced.fetchall(), now=event.created_at)
-    values = {
-        "position": position,
-        "job": job,
-        "entity_id": event.entity_id,
-        "follows": follows,
-        "workspace": event.workspace_id,
-        "type": event.type,
-        "broad": event.type not in BY_NAME_ONLY,
-        "not_to": not_to,
-        "now": event.created_at,
-    }
-    connection.execute(_ENQUEUE_LISTED, values)
-    if event.type in CALLBACK_TYPES:
-        connection.execute(_ENQUEUE_CALLBACK, values)
-    if job is not None and follows:
-        supersede(connection, job=job, now=event.created_at)
+class Placed(NamedTuple):
+    """An event of the log with its position, and its job's row number; it goes to no endpoint `not_to`."""
+
+    event: Event
+    position: int
+    job: int | None
+    not_to: int | None = None
+
+    @property
+    def follows(self) -> bool:
+        """Whether earlier events of its job may still be on their way; before a job's first there are none."""
+        return self.job is not None and (self.event.sequence > 1 or self.event.type == PROGRESS)
 
 
-def supersede(connection: apsw.Connection, *, job: int, now: float) -> None:
-    """Set aside what has failed 3 times while a later snapshot of the same job waits behind it."""
-    # Nearly always there is none, and looking costs a fortieth of the whole.
-    if not connection.execute(_STRUGGLING, (job,)).get:
+def enqueue(connection: apsw.Connection, placed: Sequence[Placed]) -> None:
+    """One delivery per event and matching endpoint; it waits where an earlier one of the job is still open.
+
+    At most one of the events is about the same job.
+    """
+    for event, _, job, _ in placed:
+        if event.type == PROGRESS:
+            coalesced = connection.execute(_COALESCE, {"job": job, "now": event.created_at})
+            release_next(connection, coalesced.fetchall(), now=event.created_at)
+    _ENQUEUE_LISTED.execute(connection, [_wanted_by(one) for one in placed])
+    _ENQUEUE_CALLBACK.execute(connection, [_wanted_by(one) for one in placed if one.event.type in CALLBACK_TYPES])
+    supersede(connection, [(one.job, one.event.created_at) for one in placed if one.job is not None and one.follows])
+
+
+def _wanted_by(placed: Placed) -> tuple[Any, ...]:
+    """What decides who gets an event, and when."""
+    event, position, job, not_to = placed
+    broad = event.type not in BY_NAME_ONLY
+    return (
+        position,
+        job,
+        placed.follows,
+        event.workspace_id,
+        event.type,
+        broad,
+        not_to,
+        event.created_at,
+        event.entity_id,
+    )
+
+
+def supersede(connection: apsw.Connection, jobs: Sequence[tuple[int, float]]) -> None:
+    """Set aside what has failed 3 times while a later snapshot of the job waits behind it; of jobs, each with now."""
+    # Nearly always there is none, and looking for each job costs a fortieth of the whole.
+    if not jobs or not connection.execute(_ANY_STRUGGLING).get:
         return
-    superseded = connection.execute(_SUPERSEDE, {"job": job, "now": now})
-    release_next(connection, superseded.fetchall(), now=now)
+    for job, now in jobs:
+        superseded = connection.execute(_SUPERSEDE, {"job": job, "now": now})
+        release_next(connection, superseded.fetchall(), now=now)
 
 
 def release_next(connection: apsw.Connection, lanes: Iterable[Sequence[Any]], *, now: float) -> None:

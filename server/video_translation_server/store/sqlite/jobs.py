@@ -1,6 +1,6 @@
-"""Jobs in SQLite: recording their moves, and reading them.
+"""Jobs in SQLite: reading them, and what changes them without an event.
 
-Every function takes a connection and runs inside the caller's transaction.
+Every function takes a connection and runs inside the caller's transaction. Their moves are the business of `moves`.
 """
 
 import math
@@ -11,17 +11,16 @@ import apsw
 import msgspec
 
 from video_translation_server.errors import BusyError, ConflictError, NotFoundError
-from video_translation_server.ids import Ids
 from video_translation_server.model import Batch, Change, Job, JobStatus, Plan
 from video_translation_server.store.base import JobFilter
 from video_translation_server.store.base.rules import LONGEST_REFUSAL
-from video_translation_server.store.sqlite import batches, endpoints, log
+from video_translation_server.store.sqlite import batches
 
-_COLUMNS = (
+COLUMNS = (
     "id, workspace_id, status, sequence, version, output_language, request, plan, created_at, updated_at, "
     "due_at, progress, files_at, failure_message, cancelled_at, runs, rank, item, in_preflight"
 )
-JOB = f"{_COLUMNS}, (SELECT id FROM batches WHERE n = batch)"
+JOB = f"{COLUMNS}, (SELECT id FROM batches WHERE n = batch)"
 
 # The + keeps SQLite from reading the whole workspace instead of looking up each id.
 _MANY = (
@@ -65,94 +64,6 @@ _OF_BATCHES = (
 )
 
 
-def record(connection: apsw.Connection, changes: Sequence[Change], ids: Ids) -> list[bool]:
-    """Move each job, append its event, and put a delivery on its way to each matching endpoint."""
-    recorded = [_record_one(connection, change) for change in changes]
-    # Last of all: a job may be created and end before the next one of its batch is created.
-    ended = {
-        change.job.batch_id: change
-        for change, took_place in zip(changes, recorded, strict=True)
-        if took_place and change.job.batch_id is not None and change.job.status.is_terminal
-    }
-    for batch_id, change in ended.items():
-        batches.tell_of_end(connection, change.job.workspace_id, batch_id, ids, now=change.event.created_at)
-    return recorded
-
-
-def _record_one(connection: apsw.Connection, change: Change) -> bool:
-    job, event = change.job, change.event
-    number = _create(connection, job) if job.version == 1 else _move(connection, job)
-    if number is None:
-        return False
-    if change.callback is not None:
-        endpoints.create(connection, change.callback)
-    log.append(connection, event, job=number)
-    return True
-
-
-def _create(connection: apsw.Connection, job: Job) -> int:
-    try:
-        return connection.execute(  # type: ignore[no-any-return]
-            f"INSERT INTO jobs ({_COLUMNS}, lane, seconds, batch) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
-            "(SELECT n FROM batches WHERE id = ?)) RETURNING n",
-            (
-                job.id,
-                job.workspace_id,
-                job.status,
-                job.sequence,
-                job.version,
-                job.output_language,
-                msgspec.json.encode(job.request).decode(),
-                msgspec.json.encode(job.plan).decode(),
-                job.created_at,
-                job.updated_at,
-                job.due_at,
-                job.progress,
-                job.files_at,
-                job.failure_message,
-                job.cancelled_at,
-                job.runs,
-                job.rank,
-                job.item_index,
-                job.in_preflight,
-                job.plan.lane,
-                _next_run(job),
-                job.batch_id,
-            ),
-        ).get
-    except apsw.ConstraintError:
-        raise ConflictError(f"a job with the id {job.id} exists already", param="id") from None
-
-
-def _move(connection: apsw.Connection, job: Job) -> int | None:
-    """The job's row number, or None where another writer was faster."""
-    return connection.execute(  # type: ignore[no-any-return]
-        "UPDATE jobs SET status = ?, sequence = ?, version = ?, plan = ?, updated_at = ?, due_at = ?, progress = ?, "
-        "files_at = ?, failure_message = ?, cancelled_at = ?, runs = ?, rank = ?, in_preflight = ?, "
-        "seconds = ? "
-        "WHERE id = ? AND version = ? AND deleted_at IS NULL RETURNING n",
-        (
-            job.status,
-            job.sequence,
-            job.version,
-            msgspec.json.encode(job.plan).decode(),
-            job.updated_at,
-            job.due_at,
-            job.progress,
-            job.files_at,
-            job.failure_message,
-            job.cancelled_at,
-            job.runs,
-            job.rank,
-            job.in_preflight,
-            _next_run(job),
-            job.id,
-            job.version - 1,
-        ),
-    ).get
-
-
 def check_going_on(connection: apsw.Connection, changes: Sequence[Change], at_most: int) -> None:
     """Refuse what has been recorded if a workspace has more jobs now than may go on at once."""
     for workspace_id, now in {change.job.workspace_id: change.event.created_at for change in changes}.items():
@@ -163,11 +74,6 @@ def check_going_on(connection: apsw.Connection, changes: Sequence[Change], at_mo
                 f"{count} video translations of this workspace would go on at once; at most {at_most} may",
                 retry_after=1 if next_due is None else min(max(math.ceil(next_due - now), 1), LONGEST_REFUSAL),
             )
-
-
-def _next_run(job: Job) -> float | None:
-    """How long a job that stands in line will run."""
-    return None if job.rank is None else job.plan.run_seconds(job.runs + 1)
 
 
 def get(connection: apsw.Connection, workspace_id: str | None, job_id: str) -> Job:

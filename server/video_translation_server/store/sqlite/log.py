@@ -12,6 +12,8 @@ from video_translation_server.errors import ConflictError, NotFoundError
 from video_translation_server.model import Event
 from video_translation_server.store.base import EventFilter
 from video_translation_server.store.sqlite import deliveries
+from video_translation_server.store.sqlite.deliveries import Placed
+from video_translation_server.store.sqlite.rows import ClashError, Rows
 
 EVENT = (
     "position, events.id, events.workspace_id, type, events.created_at, body, events.sequence, "
@@ -19,32 +21,44 @@ EVENT = (
 )
 
 
-def append(connection: apsw.Connection, event: Event, *, job: int | None = None, not_to: int | None = None) -> int:
-    """Append an event and put it on its way to every endpoint that wants it, but never to `not_to`."""
-    position = insert(connection, event, job=job)
-    deliveries.enqueue(connection, event, position=position, job=job, not_to=not_to)
-    return position
+_INSERT = Rows(
+    "INSERT INTO events (id, workspace_id, type, created_at, body, job, sequence, batch) VALUES {rows}",
+    columns=8,
+    last="(SELECT n FROM batches WHERE id = ?)",
+)
 
 
-def insert(connection: apsw.Connection, event: Event, *, job: int | None) -> int:
-    """Append an event that goes to nobody; its position."""
+def append_all(connection: apsw.Connection, events: Sequence[Event], jobs: Sequence[int]) -> None:
+    """Append events, each about the job of that row number, and put them on their way to all who want them.
+
+    Raises:
+        ConflictError: One exists.
+    """
+    positions = insert(connection, events, jobs)
+    deliveries.enqueue(connection, list(map(Placed, events, positions, jobs)))
+
+
+def append(connection: apsw.Connection, event: Event, *, not_to: int | None = None) -> None:
+    """Append an event that is about no job, and put it on its way, but never to the endpoint `not_to`."""
+    [position] = insert(connection, [event], [None])
+    deliveries.enqueue(connection, [Placed(event, position, None, not_to)])
+
+
+def insert(connection: apsw.Connection, events: Sequence[Event], jobs: Sequence[int | None]) -> range:
+    """Append events, each about the job of that row number, that go to nobody yet; their positions.
+
+    Raises:
+        ConflictError: One exists.
+    """
+    rows = [
+        (event.id, event.workspace_id, event.type, event.created_at, event.body, job, event.sequence, event.batch_id)
+        for event, job in zip(events, jobs, strict=True)
+    ]
     try:
-        return connection.execute(  # type: ignore[no-any-return]
-            "INSERT INTO events (id, workspace_id, type, created_at, body, job, sequence, batch) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, (SELECT n FROM batches WHERE id = ?)) RETURNING position",
-            (
-                event.id,
-                event.workspace_id,
-                event.type,
-                event.created_at,
-                event.body,
-                job,
-                event.sequence,
-                event.batch_id,
-            ),
-        ).get
-    except apsw.ConstraintError:
-        raise ConflictError(f"an event with the id {event.id} exists already", param="id") from None
+        return _INSERT.insert(connection, rows)
+    except ClashError as clash:
+        known = clash.known(connection, "events")
+        raise ConflictError(f"an event with the id {known} exists already", param="id") from None
 
 
 def events_after(

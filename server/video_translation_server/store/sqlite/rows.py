@@ -4,7 +4,7 @@ A row so costs half of what it costs as JSON that SQLite takes apart again, and 
 prepared (docs/decisions/0022-what-a-delivery-costs.md). What the statement says is its module's business.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import chain
 from typing import Any
@@ -18,10 +18,10 @@ SIZES = (256, 64, 16, 4, 1)
 class Rows:
     """A statement in which `{rows}` stands for the list of rows."""
 
-    def __init__(self, text: str, columns: int) -> None:
-        """`columns` is how many values each row has; they are bound in their order."""
+    def __init__(self, text: str, *, columns: int, last: str = "?") -> None:
+        """`columns` is how many values each row has, bound in their order; `last` what stands for the last of them."""
         self._text = text
-        self._row = f"({', '.join('?' * columns)})"
+        self._row = f"({', '.join(['?'] * (columns - 1) + [last])})"
 
     @cached_property
     def lots(self) -> dict[int, str]:
@@ -31,10 +31,49 @@ class Rows:
     def execute(self, connection: apsw.Connection, rows: Sequence[Sequence[Any]]) -> list[Any]:
         """Run it for these rows; what it returns, of all of them."""
         returned: list[Any] = []
-        begin = 0
-        for size, statement in self.lots.items():
-            while len(rows) - begin >= size:
-                values = tuple(chain.from_iterable(rows[begin : begin + size]))
-                returned += connection.execute(statement, values)
-                begin += size
+        for lot in self._cut(rows):
+            returned += connection.execute(self.lots[len(lot)], tuple(chain.from_iterable(lot)))
         return returned
+
+    def insert(self, connection: apsw.Connection, rows: Sequence[Sequence[Any]]) -> range:
+        """Run it, an INSERT into a table whose row numbers only grow, for these rows; their numbers.
+
+        RETURNING would cost as much as the insert.
+
+        Raises:
+            ClashError: One of them clashes with what the table has, or with another of them.
+        """
+        last = begin = 0
+        for lot in self._cut(rows):
+            try:
+                connection.execute(self.lots[len(lot)], tuple(chain.from_iterable(lot)))
+            except apsw.ConstraintError as error:
+                raise ClashError([row[0] for row in rows[begin:]]) from error
+            begin += len(lot)
+        if rows:
+            last = connection.last_insert_rowid()
+        return range(last - len(rows) + 1, last + 1)
+
+    def _cut(self, rows: Sequence[Sequence[Any]]) -> Iterator[Sequence[Sequence[Any]]]:
+        begin = 0
+        for size in SIZES:
+            while len(rows) - begin >= size:
+                yield rows[begin : begin + size]
+                begin += size
+
+
+class ClashError(Exception):
+    """Rows could not be inserted; `keys` are the first values of those that were not."""
+
+    def __init__(self, keys: Sequence[Any]) -> None:
+        super().__init__(keys)
+        self.keys = keys
+
+    def known(self, connection: apsw.Connection, table: str) -> Any:
+        """The first key, in the column `id`, that the table has, or that comes a second time."""
+        seen = set()
+        for key in self.keys:
+            if key in seen or connection.execute(f"SELECT EXISTS (SELECT 1 FROM {table} WHERE id = ?)", (key,)).get:
+                return key
+            seen.add(key)
+        raise self  # it was something else

@@ -122,5 +122,4 @@ def _move_lanes_on(connection: apsw.Connection, held: Iterable[Settlement], lane
         elif settlement.claim.tries >= SUPERSEDE_AFTER and lane[1] is not None:
             struggling.add(lane[1])
     deliveries.release_next(connection, ended, now=now)
-    for job in struggling:
-        deliveries.supersede(connection, job=job, now=now)
+    deliveries.supersede(connection, [(job, now) for job in struggling])

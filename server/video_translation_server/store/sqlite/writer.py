@@ -8,9 +8,9 @@ import asyncio
 import contextlib
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import apsw
 
@@ -18,13 +18,31 @@ from video_translation_server.errors import StoreError
 from video_translation_server.probe import Probe
 from video_translation_server.store.base import Bell
 
+A = TypeVar("A")
 T = TypeVar("T")
 
 MAX_BATCH = 1024
 """Verbs per transaction: bounds how long a caller waits for strangers."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
+class Joint(Generic[A, T]):
+    """A verb that does at once what several callers ask for, where they come together.
+
+    Attributes:
+        each: From what each of them asks to the answer to each; calls that have the same are run as one.
+        asked: What this caller asks for.
+    """
+
+    each: Callable[[apsw.Connection, Sequence[A]], Sequence[T]]
+    asked: A
+
+    def __call__(self, connection: apsw.Connection) -> T:
+        """Do it for this caller alone."""
+        return self.each(connection, [self.asked])[0]
+
+
+@dataclass(slots=True, eq=False)
 class _Call:
     verb: Callable[[apsw.Connection], Any]
     future: asyncio.Future[Any]
@@ -120,11 +138,19 @@ class Writer:
         Nearly every verb succeeds, and a savepoint for each would be a third of all statements.
         """
         try:
-            for call in batch:
-                call.value = call.verb(self._connection)
+            for calls in _joined(batch):
+                for call, answer in zip(calls, self._answers([call.verb for call in calls]), strict=True):
+                    call.value = answer
         except Exception:  # noqa: BLE001  (it fails again, and is then handed to its caller)
             return False
         return True
+
+    def _answers(self, verbs: Sequence[Callable[[apsw.Connection], Any]]) -> Sequence[Any]:
+        """What one verb answers, or several that are run as one."""
+        asked = [verb.asked for verb in verbs if isinstance(verb, Joint)]
+        if isinstance(verbs[0], Joint) and len(asked) > 1:
+            return verbs[0].each(self._connection, asked)
+        return [verbs[0](self._connection)]
 
     def _set_durability(self, durable: bool) -> None:
         """Whether the next COMMIT waits for the disk; a later one that does covers all before it."""
@@ -152,6 +178,21 @@ class Writer:
                 call.future.set_result(call.value)
         for bell in {bell for call in batch if call.error is None for bell in call.bells}:
             bell.ring()
+
+
+def _joined(batch: Sequence[_Call]) -> Iterator[list[_Call]]:
+    """The calls in their order; those that follow each other and can be run as one, together."""
+    joined: list[_Call] = []
+    for call in batch:
+        if joined and not _is_joint(joined[-1].verb, call.verb):
+            yield joined
+            joined = []
+        joined.append(call)
+    yield joined
+
+
+def _is_joint(one: object, other: object) -> bool:
+    return isinstance(one, Joint) and isinstance(other, Joint) and one.each == other.each
 
 
 def _as_ours(error: Exception) -> Exception:

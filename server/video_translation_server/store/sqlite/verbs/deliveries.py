@@ -43,7 +43,7 @@ class DeliveryVerbs(Engine):
 
         def verb(connection: apsw.Connection) -> Delivery:
             number, _ = endpoints.find(connection, event.workspace_id, endpoint_id)
-            position = log.insert(connection, event, job=None)
+            [position] = log.insert(connection, [event], [None])
             delivery = deliveries.send_to(connection, event=position, endpoint=number, now=event.created_at)
             return deliveries.get(connection, event.workspace_id, delivery)
 

@@ -9,8 +9,9 @@ import apsw
 
 from video_translation_server.model import Batch, Change, Job, JobStatus, Place, Workers
 from video_translation_server.store.base import EVERY_JOB, UNLIMITED, JobFilter, Keep
-from video_translation_server.store.sqlite import batches, jobs, line
+from video_translation_server.store.sqlite import batches, jobs, line, moves
 from video_translation_server.store.sqlite.engine import Engine
+from video_translation_server.store.sqlite.writer import Joint
 
 
 class JobVerbs(Engine):
@@ -25,17 +26,22 @@ class JobVerbs(Engine):
         keep: Keep[list[bool]] | None = None,
     ) -> list[bool]:
         """Commit job moves with their events and deliveries."""
+        bells = (self._bells.jobs, self._bells.deliveries, self._bells.events)
+        if batch is None and at_most is None and keep is None:
+            return await self._writer.run(Joint(self._record_each, changes), *bells)
 
         def verb(connection: apsw.Connection) -> list[bool]:
             if batch is not None:
                 batches.create(connection, batch)
-            recorded = jobs.record(connection, changes, self._rules.ids)
+            recorded = moves.record(connection, changes, self._rules.ids)
             if at_most is not None:
                 jobs.check_going_on(connection, changes, at_most)
             return recorded
 
-        bells = (self._bells.jobs, self._bells.deliveries, self._bells.events)
         return await self._write(verb, *bells, keep=keep)
+
+    def _record_each(self, connection: apsw.Connection, asked: Sequence[Sequence[Change]]) -> list[list[bool]]:
+        return moves.record_each(connection, asked, self._rules.ids)
 
     async def batch(
         self, workspace_id: str, batch_id: str, *, limit: int, token: int | None = None

@@ -1,0 +1,143 @@
+"""Moves of jobs in SQLite: written together with their events and deliveries, a statement for all of them.
+
+Every function takes a connection and runs inside the caller's transaction. What a delivery is and where it stands in
+line is the business of `deliveries`, the log that of `log`.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import apsw
+import msgspec
+
+from video_translation_server.errors import ConflictError
+from video_translation_server.ids import Ids
+from video_translation_server.model import Change, Job
+from video_translation_server.store.sqlite import batches, endpoints, log
+from video_translation_server.store.sqlite.jobs import COLUMNS
+from video_translation_server.store.sqlite.rows import ClashError, Rows
+
+_CREATE = Rows(
+    f"INSERT INTO jobs ({COLUMNS}, lane, seconds, batch) VALUES {{rows}}",
+    columns=22,
+    last="(SELECT n FROM batches WHERE id = ?)",
+)
+
+# One by one: as a list, it would cost more. What is not moved has another version: another writer was faster.
+_MOVE = (
+    "UPDATE jobs SET status = ?, sequence = ?, version = ?, plan = ?, updated_at = ?, due_at = ?, progress = ?, "
+    "files_at = ?, failure_message = ?, cancelled_at = ?, runs = ?, rank = ?, in_preflight = ?, seconds = ? "
+    "WHERE id = ? AND version = ? AND deleted_at IS NULL RETURNING n"
+)
+
+
+def record_each(connection: apsw.Connection, asked: Sequence[Sequence[Change]], ids: Ids) -> list[list[bool]]:
+    """What several callers ask to record, in their order; for each what `record` answers."""
+    recorded = iter(record(connection, [change for changes in asked for change in changes], ids))
+    return [[next(recorded) for _ in changes] for changes in asked]
+
+
+def record(connection: apsw.Connection, changes: Sequence[Change], ids: Ids) -> list[bool]:
+    """Move each job, append its event, and put a delivery on its way to each matching endpoint.
+
+    Raises:
+        ConflictError: A job or an event to be created exists.
+    """
+    recorded = [took_place for wave in _waves(changes) for took_place in _record(connection, wave)]
+    # Last of all: a job may be created and end before the next one of its batch is created.
+    ended = {
+        change.job.batch_id: change
+        for change, took_place in zip(changes, recorded, strict=True)
+        if took_place and change.job.batch_id is not None and change.job.status.is_terminal
+    }
+    for batch_id, change in ended.items():
+        batches.tell_of_end(connection, change.job.workspace_id, batch_id, ids, now=change.event.created_at)
+    return recorded
+
+
+def _waves(changes: Sequence[Change]) -> Iterator[Sequence[Change]]:
+    """The changes in their order, cut where one is about a job that the same statement would move already."""
+    begin, seen = 0, set[str]()
+    for place, change in enumerate(changes):
+        if change.job.id in seen:
+            yield changes[begin:place]
+            begin, seen = place, set()
+        seen.add(change.job.id)
+    if begin < len(changes):
+        yield changes[begin:]
+
+
+def _record(connection: apsw.Connection, changes: Sequence[Change]) -> list[bool]:
+    created = iter(_create(connection, [change.job for change in changes if change.job.version == 1]))
+    numbers = [next(created) if change.job.version == 1 else _move(connection, change.job) for change in changes]
+    moved = [(change, number) for change, number in zip(changes, numbers, strict=True) if number is not None]
+    for change, _ in moved:
+        if change.callback is not None:
+            endpoints.create(connection, change.callback)
+    log.append_all(connection, [change.event for change, _ in moved], [number for _, number in moved])
+    return [number is not None for number in numbers]
+
+
+def _create(connection: apsw.Connection, jobs: Sequence[Job]) -> range:
+    """The new jobs' row numbers."""
+    rows = [
+        (
+            job.id,
+            job.workspace_id,
+            job.status,
+            job.sequence,
+            job.version,
+            job.output_language,
+            msgspec.json.encode(job.request).decode(),
+            msgspec.json.encode(job.plan).decode(),
+            job.created_at,
+            job.updated_at,
+            job.due_at,
+            job.progress,
+            job.files_at,
+            job.failure_message,
+            job.cancelled_at,
+            job.runs,
+            job.rank,
+            job.item_index,
+            job.in_preflight,
+            job.plan.lane,
+            _next_run(job),
+            job.batch_id,
+        )
+        for job in jobs
+    ]
+    try:
+        return _CREATE.insert(connection, rows)
+    except ClashError as clash:
+        known = clash.known(connection, "jobs")
+        raise ConflictError(f"a job with the id {known} exists already", param="id") from None
+
+
+def _move(connection: apsw.Connection, job: Job) -> int | None:
+    """The job's row number, or None where another writer was faster."""
+    return connection.execute(  # type: ignore[no-any-return]
+        _MOVE,
+        (
+            job.status,
+            job.sequence,
+            job.version,
+            msgspec.json.encode(job.plan).decode(),
+            job.updated_at,
+            job.due_at,
+            job.progress,
+            job.files_at,
+            job.failure_message,
+            job.cancelled_at,
+            job.runs,
+            job.rank,
+            job.in_preflight,
+            _next_run(job),
+            job.id,
+            job.version - 1,
+        ),
+    ).get
+
+
+def _next_run(job: Job) -> float | None:
+    """How long a job that stands in line will run."""
+    return None if job.rank is None else job.plan.run_seconds(job.runs + 1)
