@@ -16,6 +16,11 @@ APPLICATION_ID = 0x56545253
 """`VTRS` in the file's header: tells our databases from other programs'."""
 
 
+KEPT_STATEMENTS = 1024
+"""Uses for which a prepared statement is kept (apsw's cache is a ring of uses): the rare ones, of large lots, are those
+whose preparing costs the most."""
+
+
 class Database:
     """An exclusive hold on a database file, migrated to the newest schema.
 
@@ -83,7 +88,7 @@ class Database:
     def connect(self, *, readonly: bool) -> apsw.Connection:
         """A tuned connection; the caller closes it."""
         flags = apsw.SQLITE_OPEN_READONLY if readonly else apsw.SQLITE_OPEN_READWRITE
-        connection = apsw.Connection(str(self.path), flags=flags)
+        connection = apsw.Connection(str(self.path), flags=flags, statementcachesize=KEPT_STATEMENTS)
         connection.set_busy_timeout(5_000)
         connection.execute("PRAGMA synchronous = FULL; PRAGMA foreign_keys = OFF; PRAGMA cache_size = -32768")
         return connection

@@ -11,8 +11,8 @@ from typing import Any
 
 import apsw
 
-SIZES = (256, 64, 16, 4, 1)
-"""Rows of a lot; the largest that is filled comes first."""
+SIZES = (64, 16, 4, 1)
+"""Rows of a lot; the largest that is filled comes first. Longer statements than these apsw would prepare anew each time."""
 
 
 class Rows:
