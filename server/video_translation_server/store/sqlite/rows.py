@@ -12,7 +12,7 @@ from typing import Any
 import apsw
 
 SIZES = (64, 16, 4, 1)
-"""Rows of a lot; the largest that is filled comes first. Longer statements than these apsw would prepare anew each time."""
+"""Rows of a lot, the largest first. A statement of more than 16 KiB apsw would prepare anew each time."""
 
 
 class Rows:
