@@ -84,6 +84,10 @@ bench-latency: $(VENV)/dev ## from a transition to its push, beside a bare POST 
 bench-fairness: $(VENV)/runtime ## what a hanging and a refusing endpoint cost 98 healthy ones (FLAGS="..." adds options)
 	@$(BIN)/python -m benchmarks.fairness $(FLAGS)
 
+.PHONY: bench-start
+bench-start: $(VENV)/runtime ## how soon a server is up inside a test, beside a bare one; a day of retries (FLAGS="..." adds options)
+	@$(BIN)/python -m benchmarks.start $(FLAGS)
+
 .PHONY: bench-client
 bench-client: $(VENV)/dev ## receiving beside a bare ASGI app, waking, memory, requests per job (FLAGS="..." adds options)
 	@$(BIN)/python -m benchmarks.client $(FLAGS)

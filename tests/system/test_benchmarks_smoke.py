@@ -77,3 +77,10 @@ def test_client_tells_receiving_waking_memory_and_requests(tmp_path: Path) -> No
     )
     assert are_positive(told, "requests_per_job_push", "requests_per_job_polling")
     assert told["threads_of_handles"] == 0
+
+
+def test_start_tells_how_soon_a_server_is_up_and_how_long_a_day_takes(tmp_path: Path) -> None:
+    told = last_line("start", tmp_path, "--rounds", "1")
+    assert are_positive(told, "ratio_up", "day_of_retries_s")
+    for kind in ("bare", "ours"):
+        assert are_positive(told[kind], "up_ms", "cpu_ms")

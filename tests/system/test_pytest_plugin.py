@@ -37,6 +37,25 @@ def test_the_blocks_of_the_guide_are_a_test_suite_also_on_two_workers(tmp_path: 
     assert "10 passed" in run("-n", "2", str(tmp_path), folder=tmp_path)
 
 
+@pytest.mark.timeout(PATIENCE + 20)
+def test_one_server_lasts_a_session_per_worker_and_another_one_each_test(tmp_path: Path) -> None:
+    (tmp_path / "test_scopes.py").write_text(
+        "import os, pathlib, pytest\n"
+        "@pytest.mark.parametrize('number', range(6))\n"
+        "def test_it(number, translation_server_session, translation_server):\n"
+        "    with pathlib.Path(__file__).with_name('seen').open('a') as seen:\n"
+        "        print(os.getpid(), translation_server_session.url, id(translation_server_session), file=seen)\n"
+        "    assert translation_server is not translation_server_session\n"
+        "    assert translation_server.url != translation_server_session.url\n"
+        "    assert translation_server.deliveries == []\n"
+    )
+    assert "6 passed" in run("-n", "2", str(tmp_path), folder=tmp_path)
+    seen = [line.split()[:2] for line in (tmp_path / "seen").read_text().splitlines()]
+    workers, servers = {pid for pid, _ in seen}, {url for _, url in seen}
+    assert len(seen) == 6
+    assert len(servers) == len(workers) == len({tuple(one) for one in seen})
+
+
 def test_the_plugins_load_nothing_until_a_test_asks() -> None:
     code = (
         "import sys, video_translation_client.pytest_plugin, video_translation_server.pytest_plugin; "

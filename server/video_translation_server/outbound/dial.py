@@ -59,7 +59,7 @@ class Dialler:
     Args:
         policy: The guard.
         resolver: Finds the addresses of names.
-        tls: The context for https.
+        tls: Makes the context for https, asked at each connect.
         open_socket: Makes the socket for (family, address, port): the last step before the dial.
         make_wire: Makes the protocol for a connection to an address.
         connect_timeout: Seconds for TCP and TLS to one address.
@@ -69,7 +69,7 @@ class Dialler:
         self,
         policy: AddressPolicy,
         resolver: Resolver,
-        tls: ssl.SSLContext,
+        tls: Callable[[], ssl.SSLContext],
         open_socket: OpenSocket,
         make_wire: MakeWire,
         *,
@@ -188,7 +188,7 @@ class Dialler:
         _, wire = await loop.create_connection(
             lambda: self._make_wire(place, address),
             sock=sock,
-            ssl=self._tls,
+            ssl=self._tls(),
             server_hostname=place.server_name,
             # Ours comes first.
             ssl_handshake_timeout=max(left, 0) + 60,

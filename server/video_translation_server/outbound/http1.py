@@ -60,7 +60,10 @@ class Http1Sender:
         self._policy = policy
         self._max_body = max_body
         self._keep_body = keep_body
-        self._tls = tls_context(ca_file, ResumingContext)
+        # Reading the system's roots is most of a server's start, and most tests call no https: made when first needed.
+        self._tls = functools.cache(functools.partial(tls_context, ca_file, ResumingContext))
+        if ca_file is not None:
+            self._tls()  # a file that cannot be used is told now
         self._resolver = resolver if resolver is not None else PoolResolver()
         self._memory: Memory = {}
         self._pool = Pool(keepalive)
@@ -135,7 +138,7 @@ class Http1Sender:
         wire.send(fresh)
         outcome = await fresh
         if place.server_name is not None:
-            self._tls.keep(place.server_name, wire.tls_session())
+            self._tls().keep(place.server_name, wire.tls_session())
         return dialled.with_failures(outcome)
 
     def _wire(self, place: Place, address: str) -> Wire:
