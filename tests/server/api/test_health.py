@@ -59,8 +59,13 @@ async def test_the_documentation_loads_and_is_true(http: httpx.AsyncClient) -> N
     assert set(described["paths"]) == {
         JOBS,
         "/v3/admin/keys/{key_id}",
+        "/v3/admin/jobs",
+        "/v3/admin/jobs/{video_translation_id}",
+        "/v3/admin/status",
         "/v3/admin/workspaces",
+        "/v3/admin/workspaces/{workspace_id}",
         "/v3/admin/workspaces/{workspace_id}/keys",
+        "/files/{video_translation_id}/{name}",
         "/v3/events/stream",
         "/v3/users/me",
         "/v3/assets",
