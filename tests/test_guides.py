@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from examples.local_server import LocalServer
+from tests.server.footage import clip
 from video_translation_server.testing import TranslationServer
 from video_translation_server.wire.scripts import FAILURES
 
@@ -106,3 +107,23 @@ def test_the_index_names_every_guide_and_links_lead_somewhere() -> None:
     for page in GUIDES.glob("*.md"):
         for target in re.findall(r"\]\(([^)#]+)\)", page.read_text("utf-8")):
             assert target.startswith("http") or (page.parent / target).exists(), (page.name, target)
+
+
+@pytest.mark.timeout(120)
+def test_the_block_about_media_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (GUIDES / "media.md").read_text("utf-8")
+    [block] = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "talk.mp4").write_bytes(clip(3))
+    monkeypatch.chdir(tmp_path)
+    flags = ("--start-job", "false", "--translation-time", "0.2", "--error-rate", "0")
+    with LocalServer(tmp_path / "jobs.db", *flags) as server:
+        exec(compile(block.replace("http://localhost:8000", server.url), "media.md", "exec"), {})  # noqa: S102 - as above
+    assert capsys.readouterr().out.splitlines() == [
+        "video/mp4 3.0",
+        "video_url video/mp4 True",
+        "audio_url audio/mp4 True",
+        "srt_caption_url application/x-subrip True",
+        "vtt_caption_url text/vtt; charset=utf-8 True",
+    ]

@@ -1,4 +1,4 @@
-"""The composition root: builds the store, the loops and the API from settings, starts and stops them in order."""
+"""The composition root: puts the parts, the loops and the API together, starts and stops them in order."""
 
 import asyncio
 import hashlib
@@ -13,38 +13,39 @@ from fastapi import FastAPI
 
 from video_translation_server import lifecycle
 from video_translation_server.api import Context, Polls, Simulator, Tail, Waiters, create_api
-from video_translation_server.chance import Chance
 from video_translation_server.clock import Clock, ClockState, FollowingClock, VirtualClock
 from video_translation_server.conduct import Conduct
-from video_translation_server.delivery.attempt import Attempter
-from video_translation_server.delivery.courier import Carrier, Courier
+from video_translation_server.delivery.courier import Courier
 from video_translation_server.delivery.detour import Detour
 from video_translation_server.delivery.faulty import FaultyCourier
-from video_translation_server.delivery.worker import Worker
-from video_translation_server.ids import Ids, Names, ordinal
-from video_translation_server.links import Links
+from video_translation_server.ids import Ids, Names
 from video_translation_server.loops import Loops
-from video_translation_server.media import Gallery, Studio
-from video_translation_server.model import DEFAULT_WORKSPACE, Claim, Workers
+from video_translation_server.model import DEFAULT_WORKSPACE
 from video_translation_server.outbound import AddressPolicy, Http1Sender, check_url
+from video_translation_server.parts import (
+    ca_file_of,
+    make_attempter,
+    make_inspector,
+    make_links,
+    make_media,
+    make_mover,
+    make_upkeep,
+    make_worker,
+    workers_of,
+)
 from video_translation_server.probe import Probe, unobserved
-from video_translation_server.retry import RetryPolicy
 from video_translation_server.settings import Settings
-from video_translation_server.shelf import Shelf
 from video_translation_server.signing import new_private_key, new_secret
 from video_translation_server.simulation.control import Control
-from video_translation_server.simulation.mover import Mover
 from video_translation_server.simulation.planner import Planner
+from video_translation_server.simulation.preflight import Preflight
 from video_translation_server.simulation.timeline import SharedTimeline, Timeline
-from video_translation_server.store import Retention, Store, open_store
+from video_translation_server.store import Store, open_store
 from video_translation_server.transitions import record
 from video_translation_server.upkeep import Sweeping, Upkeep
 from video_translation_server.wire.scripts import Script
 
 log = structlog.get_logger("app")
-
-FILMS = "films"
-"""The folder of made files, in that of uploaded ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,30 +86,37 @@ async def running(
         await conduct.sow(settings.seed)
         followed = await _followed_clock(store)
         clock = clock or followed or await _kept_clock(store, settings)
-        sender = Http1Sender(policy, connect_timeout=settings.connect_timeout, ca_file=_text(settings.ca_file))
+        sender = Http1Sender(policy, connect_timeout=settings.connect_timeout, ca_file=ca_file_of(settings))
         closing.push_async_callback(sender.close)
-        links = await _links(settings, store, url, names)
+        links = await make_links(settings, store, url, names)
         courier = Courier(sender, settings.attempt_timeout)
         detour = Detour(clock, courier.send)
         closing.push_async_callback(detour.clear)
         carrier = FaultyCourier(courier, conduct.faults, detour) if settings.simulator else courier
+        # Before the loops, so that they end first: a look that the end cuts off says nothing of its file.
+        media = await make_media(settings, closing)
+        inspect = make_inspector(settings, policy, media, closing) if settings.fetch_videos else None
         loops = Loops()
         closing.push_async_callback(loops.stop)
         if followed is not None:
             loops.start("clock", followed.run)
         if settings.start_job:
             await _start_first_job(store, conduct.planner, clock, ids)
-        loops.start("simulation", _mover(settings, store, clock, ids, links).run)
-        attempter = _attempter(settings, carrier, clock, conduct.chance)
-        loops.start("delivery", _worker(settings, store, attempter, clock, probe).run)
-        shelf, studio = Shelf(settings.shelf), Studio()
-        closing.callback(studio.close)
-        gallery = Gallery(settings.shelf / FILMS, studio)
-        closing.push_async_callback(gallery.close)
-        await asyncio.to_thread(shelf.tidy)
-        await asyncio.to_thread(gallery.tidy)
+        preflight = Preflight(
+            store,
+            clock,
+            ids,
+            conduct.planner,
+            inspect=inspect,
+            links=links,
+            poll_interval=settings.poll_interval,
+        )
+        loops.start("preflight", preflight.run)
+        loops.start("simulation", make_mover(settings, store, clock, ids, links).run)
+        attempter = make_attempter(settings, carrier, clock, conduct.chance)
+        loops.start("delivery", make_worker(settings, store, attempter, clock, probe).run)
         upkeep, sweeping = (
-            _upkeep(settings, store, shelf, gallery, clock),
+            make_upkeep(settings, store, media, clock),
             Sweeping(store, clock, interval=settings.poll_interval),
         )
         loops.start("upkeep", upkeep.run)
@@ -129,13 +137,14 @@ async def running(
             waiters=Waiters(tail),
             polls=Polls(store, clock, ids, links=links),
             links=links,
-            shelf=shelf,
-            studio=studio,
-            gallery=gallery,
+            shelf=media.shelf,
+            studio=media.studio,
+            gallery=media.gallery,
+            is_fetching=settings.fetch_videos,
             video_length=settings.video_length,
             longest_film=settings.longest_film,
             max_asset_bytes=settings.max_asset_bytes,
-            workers=_workers(settings),
+            workers=workers_of(settings),
             stream_heartbeat=settings.stream_heartbeat,
             stream_stall=settings.stream_stall,
             key_digests=frozenset(map(_digest, settings.api_keys)),
@@ -192,70 +201,9 @@ def _simulator(
         await detour.settle()
 
     timeline = Timeline(
-        store, clock, chores=chores, upkeep=upkeep.tick, due=detour.next_due, workers=_workers(settings)
+        store, clock, chores=chores, upkeep=upkeep.tick, due=detour.next_due, workers=workers_of(settings)
     )
     return Simulator(clock, timeline, control, conduct, conduct.faults)
-
-
-def _workers(settings: Settings) -> Workers:
-    return Workers(main=settings.workers, fast=settings.fast_workers)
-
-
-def _mover(settings: Settings, store: Store, clock: Clock, ids: Ids, links: Links) -> Mover:
-    return Mover(
-        store,
-        clock,
-        ids,
-        links=links,
-        poll_interval=settings.poll_interval,
-        workers=_workers(settings),
-    )
-
-
-def _upkeep(settings: Settings, store: Store, shelf: Shelf, gallery: Gallery, clock: Clock) -> Upkeep:
-    retention = Retention(
-        delivered=settings.keep_delivered,
-        dead=settings.keep_dead,
-        bodies=settings.keep_bodies,
-        assets=settings.keep_assets,
-        films=settings.keep_films,
-        film_bytes=settings.max_film_bytes,
-    )
-    return Upkeep(store, shelf, gallery, clock, retention, interval=settings.poll_interval)
-
-
-def _attempter(settings: Settings, carrier: Carrier, clock: Clock, chance: Chance) -> Attempter:
-    retries = RetryPolicy(
-        delays=settings.retry_delays, jitter=settings.retry_jitter, max_retry_after=settings.max_retry_after
-    )
-
-    def jitter(claim: Claim) -> float:
-        return chance("jitter", ordinal(claim.event_id), ordinal(claim.endpoint_id), claim.attempt)
-
-    return Attempter(carrier=carrier, policy=retries, clock=clock, chance=jitter)
-
-
-def _worker(settings: Settings, store: Store, attempter: Attempter, clock: Clock, probe: Probe) -> Worker:
-    return Worker(
-        store,
-        attempter,
-        clock,
-        concurrency=settings.concurrency,
-        per_endpoint=settings.max_in_flight,
-        lease=settings.lease,
-        poll_interval=settings.poll_interval,
-        drain_timeout=settings.drain_timeout,
-        probe=probe,
-    )
-
-
-async def _links(settings: Settings, store: Store, url: str | None, names: Names) -> Links:
-    """What makes the URLs of files."""
-    return Links(
-        base=settings.public_url or url or f"http://{settings.host}:{settings.port}",
-        key=await store.file_key(names.token("files", 32)),
-        lifetime=settings.file_url_ttl,
-    )
 
 
 async def _start_first_job(store: Store, planner: Planner, clock: Clock, ids: Ids) -> None:
@@ -276,7 +224,3 @@ async def _start_first_job(store: Store, planner: Planner, clock: Clock, ids: Id
 
 def _digest(key: str) -> bytes:
     return hashlib.sha256(key.encode()).digest()
-
-
-def _text(path: object) -> str | None:
-    return None if path is None else str(path)

@@ -1,4 +1,4 @@
-"""The URLs of jobs' files: signed, good for a while, and checked without a look into the store.
+"""The URLs of jobs' files: signed, good for a while, and checked without a look into the store (decision 0034).
 
 Whoever holds one may fetch that job's files until it expires, and needs no key. What is fetched is `media`'s business.
 """

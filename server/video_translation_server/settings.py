@@ -1,4 +1,4 @@
-"""Every setting of the server, once: name, type, default, meaning. Read by `cli` and `app` only.
+"""Every setting of the server, once: name, type, default, meaning. Read by `cli`, `serve`, `app` and `parts` only.
 
 `cli` turns each field into a flag and an environment variable; the rest of the server gets plain values.
 """
@@ -81,6 +81,11 @@ class Settings(BaseModel):
         None,
         description="Folder of uploaded files; none: <store>-assets. Servers that share a database share one.",
     )
+    fetch_videos: bool = Field(
+        False, description="Fetch the videos that translations name by URL, and look at them before the jobs begin."
+    )
+    fetch_timeout: Seconds = Field(30, description="Deadline of fetching one video, redirects included, seconds.")
+    max_fetch_bytes: int = Field(256 * 1024 * 1024, ge=1, description="Largest video that is fetched, bytes.")
     max_asset_bytes: int = Field(32 * 1024 * 1024, ge=1, description="Largest file that can be uploaded, bytes.")
 
     translation_time: SecondsRange = Field(

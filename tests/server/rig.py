@@ -25,8 +25,8 @@ from video_translation_server.model import Outcome, OutcomeKind
 from video_translation_server.settings import Settings
 from video_translation_server.store import Store
 
-LOOPS = 4
-"""Simulation, delivery, upkeep, sweeping: those that wait on the clock."""
+LOOPS = 5
+"""Preflight, simulation, delivery, upkeep, sweeping: those that wait on the clock."""
 
 HOOK = "https://receiver.example/hook"
 JOBS = "/v3/video-translations"

@@ -58,10 +58,13 @@ class Studio:
 
         Raises:
             BusyError: Too many wait already.
+            MediaError: The server is stopping.
         """
         try:
             return msgspec.json.decode(await self._do("look", path, self._look_within), type=Footage | None)
         except (MediaError, msgspec.DecodeError) as error:
+            if self._is_closed:  # the file has done nothing
+                raise MediaError("the server is stopping") from None
             log.warning("file not readable", file=path.name, reason=str(error))
             return None
 

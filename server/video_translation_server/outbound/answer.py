@@ -171,8 +171,7 @@ class Answer:
         if missing > 0:
             self.body += data[:missing]
         if self._size > self._max_body:
-            self.cut, self.reusable = True, False
-            raise _StopError
+            self._cut()
 
     def on_message_complete(self) -> None:
         """The end of a message; an interim one ends nothing."""
@@ -194,6 +193,10 @@ class Answer:
             self._fail(f"its headers have more than {_MAX_HEAD} bytes")
         if self._headers > _MAX_HEADERS:
             self._fail(f"it has more than {_MAX_HEADERS} headers")
+
+    def _cut(self) -> None:
+        self.cut, self.reusable = True, False
+        raise _StopError
 
     def _fail(self, why: str) -> None:
         self.fault, self.reusable = why, False

@@ -1,4 +1,4 @@
-"""The bytes of one POST: where a URL leads and what is written there.
+"""The bytes of one request: where a URL leads and what is written there.
 
 Pure; whether the target may be called is for `guard` to judge.
 """
@@ -58,14 +58,14 @@ class Place:
     head: bytes
 
 
-def place_of(url: str, target: Target) -> Place:
-    """The place of a URL that `target` was read from."""
+def place_of(url: str, target: Target, method: str = "POST") -> Place:
+    """The place of a URL that `target` was read from, for requests of one method."""
     host = target.address or _name(url, target)
     bare = host.rstrip(".")
     authority = f"[{bare}]" if ":" in bare else bare
     if target.port != _DEFAULT_PORTS[target.scheme]:
         authority = f"{authority}:{target.port}"
-    head = f"POST {_path(url)} HTTP/1.1\r\nHost: {authority}\r\nAccept-Encoding: identity\r\n"
+    head = f"{method} {_path(url)} HTTP/1.1\r\nHost: {authority}\r\nAccept-Encoding: identity\r\n"
     return Place(
         origin=(target.scheme, host, target.port),
         host=host,

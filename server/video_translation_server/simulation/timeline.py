@@ -5,7 +5,7 @@ Setting it forward goes from due instant to due instant. At each one:
 1. The clock shows it, and the state is kept, so that no restart falls behind what has happened.
 2. Whatever waits for it wakes: the loops that move jobs and deliver. Chores are done: endpoints that run out, sweeps,
    letters held back.
-3. Only when no job is due, nothing is leased and nothing can be claimed does the next instant come.
+3. Only when no job is due or in its preflight, nothing is leased and nothing can be claimed does the next instant come.
 
 An attempt takes the real time that its receiver takes; none is cut short because the clock is in a hurry.
 """
@@ -126,10 +126,11 @@ class Timeline:
                         await bell.wait()
 
     async def _is_busy(self) -> bool:
-        # Jobs first: a job's move and its deliveries are one commit, so that none is missed in between.
+        # In the order in which a job gets there: each step is one commit, so that none is missed in between.
         now = self._clock.now()
-        due = await self._store.due_jobs(now, 1, workers=self._workers)
-        return bool(due) or await self._store.is_delivering(now)
+        if await self._store.jobs_in_preflight(1) or await self._store.due_jobs(now, 1, workers=self._workers):
+            return True
+        return await self._store.is_delivering(now)
 
 
 def _allowed(instant: float, *, param: str) -> float:
