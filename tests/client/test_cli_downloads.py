@@ -86,6 +86,17 @@ def test_submit_brings_what_has_completed(run: Run, tmp_path: Path) -> None:
     assert watched.stdout.rstrip().endswith(f"{folder}/{french['id']}.mp4")
 
 
+@pytest.mark.usefixtures("ended")
+def test_a_video_that_does_not_come_keeps_no_other_from_coming(run: Run, host: FileHost, tmp_path: Path) -> None:
+    host.scripts = [Script(status=404)] * 2
+    result = run("submit", URL, "-l", "French", "-l", "Polish", "--download", str(tmp_path), "--json")
+    assert result.exit_code == 1
+    french, polish = lines(result)
+    assert ("file" in french, polish["file"]) == (False, f"{tmp_path}/{polish['id']}.mp4")
+    assert json.loads(result.stderr)["error"]["reason"] == "download_failed"
+    assert french["id"] in result.stderr
+
+
 def test_no_job_is_started_for_a_folder_that_is_none(run: Run, server: FakeServer, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     assert run("submit", URL, "-l", "French", "--download", str(tmp_path / "file")).exit_code == 2

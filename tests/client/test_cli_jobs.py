@@ -76,7 +76,8 @@ def test_submit_takes_an_asset(server: FakeServer, run: Run) -> None:
 def test_submit_uploads_a_file(tmp_path: Path, run: Run, server: FakeServer) -> None:
     video = tmp_path / "talk.mp4"
     video.write_bytes(b"x")
-    assert run("submit", str(video), "-l", "French").exit_code == 0
+    result = run("submit", str(video), "-l", "French")
+    assert (result.exit_code, result.stderr) == (0, f"uploading {video}\n")
     assert [upload.content for upload in server.uploads] == [b"x"]
     assert server.bodies[-1][1]["video"] == {"type": "asset_id", "asset_id": "asset_1"}
 

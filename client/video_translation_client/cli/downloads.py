@@ -56,8 +56,14 @@ def make_folder(folder: Path | None) -> None:
 
 
 def tell_ends(session: Session, jobs: Sequence[Job], folder: Path | None, *, overwrite: bool = False) -> int:
-    """Print how jobs ended, each with its video in the folder, if there is one; return the exit code."""
-    code = exits.COMPLETED
+    """Print how jobs ended, each with its video in the folder, if there is one; return the exit code.
+
+    Raises:
+        Exception: why a video is not there: the first reason, once all the others were tried.
+    """
+    from video_translation_client._errors import VideoTranslationError  # noqa: PLC0415 - see the package
+
+    code, trouble = exits.COMPLETED, None
     for job in jobs:
         end = job.snapshot
         if end is None:
@@ -66,7 +72,12 @@ def tell_ends(session: Session, jobs: Sequence[Job], folder: Path | None, *, ove
         if end.status == "failed":
             code = exits.FAILED
         elif folder is not None:
-            place = str(job.download(folder, overwrite=overwrite))
-            record, line = record | {"file": place}, f"{line}  {place}"
+            try:
+                place = str(job.download(folder, overwrite=overwrite))
+                record, line = record | {"file": place}, f"{line}  {place}"
+            except (VideoTranslationError, OSError) as error:
+                trouble = trouble or error
         session.output.show(record, line)
+    if trouble is not None:
+        raise trouble
     return code

@@ -76,6 +76,8 @@ def submit(
     downloads.make_folder(folder)
     with session.client(mode=mode if stays else "poll") as client:
         follower = Follower(client)
+        if isinstance(source, Path):
+            session.output.remark(f"uploading {source}")
         jobs = client.translate(source, list(dict.fromkeys(languages)), **fields)
         if not stays:
             return _tell_starts(session, jobs, list(dict.fromkeys(languages)))
