@@ -63,6 +63,7 @@ BEYOND_A_SCHEMA = {
     "url": "can be called",
     "video_translation_ids": "or batch_ids is given, as ids with commas between them",
     "asset_id": "is one that was uploaded",
+    "callback_events": "go with callback_url",
     "callback_url": "can be called",
     "batch_ids": "are ids with commas between them",
 }

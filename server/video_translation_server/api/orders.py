@@ -40,9 +40,8 @@ class Order:
         changes = [self._change(request, language, seconds) for language in request.output_languages]
         if request.callback_url is None:
             return changes
-        return [
-            replace(change, callback=await self.callback(change.job.id, request.callback_url)) for change in changes
-        ]
+        url, events = request.callback_url, request.callback_events or CALLBACK_TYPES
+        return [replace(change, callback=await self.callback(change.job.id, url, events)) for change in changes]
 
     async def _check(self, request: TranslationRequest, prefix: str) -> float | None:
         """Refuse what cannot be done; how many seconds the video lasts, where that is known."""
@@ -94,15 +93,15 @@ class Order:
             in_preflight=self.context.is_fetching and request.names_an_unknown_url,
         )
 
-    async def callback(self, entity_id: str, url: str) -> Endpoint:
-        """A one-off endpoint for the end of one job or batch, signed with the workspace's secret."""
+    async def callback(self, entity_id: str, url: str, events: Iterable[str] = CALLBACK_TYPES) -> Endpoint:
+        """A one-off endpoint for one job or batch, signed with the workspace's secret."""
         return Endpoint(
             id=self.context.ids("ep"),
             workspace_id=self.workspace,
             url=url,
             created_at=self.now,
             secret=await self.context.store.workspace_secret(self.workspace, fresh=self.context.new_secret()),
-            events=tuple(sorted(CALLBACK_TYPES)),
+            events=tuple(sorted(set(events))),
             entity_id=entity_id,
             is_callback=True,
         )

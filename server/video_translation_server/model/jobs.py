@@ -147,6 +147,11 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         return round(self.progress * self.plan.steps / 100)
 
     @property
+    def calls_back_before_its_end(self) -> bool:
+        """True where the caller has said what the job's callback gets; otherwise it gets the end only."""
+        return "callback_events" in self.request
+
+    @property
     def is_stuck(self) -> bool:
         """True where the present run has come as far as it will, and is not over."""
         return self.runs in self.plan.stalled_runs and self.step >= self.plan.steps // 2

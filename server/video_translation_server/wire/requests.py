@@ -198,7 +198,17 @@ class TranslationRequest(Strict):
     enable_speech_enhancement: bool = False
     enable_watermark: bool = False
     priority: int = Field(DEFAULT_PRIORITY, ge=0, le=9, description="Ours: who is next in line; 9 before 0.")
+    callback_events: list[EventType] | None = Field(
+        None, min_length=1, max_length=100, description="Ours: what the callback URL gets; none: the job's end."
+    )
     simulation: Script = Script()
+
+    @field_validator("callback_events")
+    @classmethod
+    def _has_where_to_go(cls, events: list[str] | None, given: ValidationInfo) -> list[str] | None:
+        if events is not None and given.data.get("callback_url") is None:
+            raise ValueError("goes with callback_url")
+        return events
 
     @field_validator("end_time")
     @classmethod

@@ -209,6 +209,19 @@ async def test_a_callback_url_gets_the_end_of_its_own_job(rig: Rig) -> None:
     assert [endpoint["url"] for endpoint in listed] == [OTHER], "a callback is no endpoint that anyone has registered"
 
 
+async def test_a_callback_url_gets_what_was_asked_for_instead(rig: Rig) -> None:
+    wanted = ["video_translate.pending", "video_translate.running", "video_translate.success"]
+    script = {"duration_seconds": 10}
+    [job] = await rig.translate(callback_url=HOOK, callback_events=wanted, simulation=script)
+    [other] = await rig.translate(callback_url=HOOK, callback_events=wanted[1:2], simulation=script)
+    await rig.translate()
+    for seconds in (0, 1, 9):
+        await rig.advance(seconds)
+    assert rig.sender.sequences(job) == [1, 2, 3]
+    assert rig.sender.sequences(other) == [2]
+    assert len(rig.sender.posts) == 4
+
+
 async def test_a_callback_is_retried_and_kept_like_any_other(rig: Rig) -> None:
     statuses = iter([500, 500, 204])
     rig.sender.answer = lambda _: answered(next(statuses))

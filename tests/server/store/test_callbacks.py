@@ -49,6 +49,15 @@ async def test_a_callback_gets_its_jobs_end_and_nothing_else(store: Store) -> No
     assert held.event_type == "video_translate.success"
 
 
+async def test_a_callback_may_ask_for_more_than_the_end(store: Store) -> None:
+    wanted = ("video_translate.pending", "video_translate.success")
+    first = created(callback_events=list(wanted))
+    first = msgspec.structs.replace(first, callback=msgspec.structs.replace(callback(), events=wanted))
+    second = advanced(first.job)
+    await store.record([first, second, advanced(second.job)])
+    assert [one.sequence for one in await deliver_all(store)] == [1, 3]
+
+
 async def test_a_callback_is_hidden_from_the_list_but_can_be_read(store: Store) -> None:
     await store.create_endpoint(endpoint())
     await store.record(called_back())

@@ -85,12 +85,14 @@ class News:
     Attributes:
         job: The row number of the job that it is about, where it is about one.
         not_to: The row number of the endpoint that it never goes to, where there is one.
+        calls_back: True where the job's callback may want it although it tells of no end.
         position: Its place in the log, once it has one.
     """
 
     event: Event
     job: int | None = None
     not_to: int | None = None
+    calls_back: bool = False
     position: int = 0
 
     @property
@@ -108,9 +110,9 @@ async def enqueue(connection: Connection, news: Sequence[News], *, struggling: b
     await lanes.coalesce(connection, progress)
     rows = [_row(one) for one in news]
     await connection.execute(_ENQUEUE_LISTED, *_NEWS.of(rows))
-    final = [row for one, row in zip(news, rows, strict=True) if one.event.type in CALLBACK_TYPES]
-    if final:
-        await connection.execute(_ENQUEUE_CALLBACK, *_NEWS.of(final))
+    called = [row for one, row in zip(news, rows, strict=True) if one.calls_back or one.event.type in CALLBACK_TYPES]
+    if called:
+        await connection.execute(_ENQUEUE_CALLBACK, *_NEWS.of(called))
     if struggling:
         following = [(one.job, one.event.created_at) for one in news if one.follows and one.job is not None]
         await lanes.supersede(connection, following)

@@ -141,7 +141,7 @@ class Recorder:
         for change, number in zip(changes, numbers, strict=True):
             if number is None:
                 continue
-            news.append(News(change.event, job=number))
+            news.append(News(change.event, job=number, calls_back=change.job.calls_back_before_its_end))
             if change.callback is not None:
                 await endpoints.create(connection, change.callback)
             if change.job.batch_id is not None and change.job.status.is_terminal:

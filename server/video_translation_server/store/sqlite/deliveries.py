@@ -88,12 +88,16 @@ _JOINED = (
 
 
 class Placed(NamedTuple):
-    """An event of the log with its position, and its job's row number; it goes to no endpoint `not_to`."""
+    """An event of the log with its position, and its job's row number; it goes to no endpoint `not_to`.
+
+    With `calls_back` its job's callback may want it although it tells of no end.
+    """
 
     event: Event
     position: int
     job: int | None
     not_to: int | None = None
+    calls_back: bool = False
 
     @property
     def follows(self) -> bool:
@@ -106,27 +110,28 @@ def enqueue(connection: apsw.Connection, placed: Sequence[Placed]) -> None:
 
     At most one of the events is about the same job.
     """
-    for event, _, job, _ in placed:
-        if event.type == PROGRESS:
-            coalesced = connection.execute(_COALESCE, {"job": job, "now": event.created_at})
-            release_next(connection, coalesced.fetchall(), now=event.created_at)
+    for one in placed:
+        if one.event.type == PROGRESS:
+            coalesced = connection.execute(_COALESCE, {"job": one.job, "now": one.event.created_at})
+            release_next(connection, coalesced.fetchall(), now=one.event.created_at)
     _ENQUEUE_LISTED.execute(connection, [_wanted_by(one) for one in placed])
-    _ENQUEUE_CALLBACK.execute(connection, [_wanted_by(one) for one in placed if one.event.type in CALLBACK_TYPES])
+    called = [one for one in placed if one.calls_back or one.event.type in CALLBACK_TYPES]
+    _ENQUEUE_CALLBACK.execute(connection, [_wanted_by(one) for one in called])
     supersede(connection, [(one.job, one.event.created_at) for one in placed if one.job is not None and one.follows])
 
 
 def _wanted_by(placed: Placed) -> tuple[Any, ...]:
     """What decides who gets an event, and when."""
-    event, position, job, not_to = placed
+    event = placed.event
     broad = event.type not in BY_NAME_ONLY
     return (
-        position,
-        job,
+        placed.position,
+        placed.job,
         placed.follows,
         event.workspace_id,
         event.type,
         broad,
-        not_to,
+        placed.not_to,
         event.created_at,
         event.entity_id,
     )

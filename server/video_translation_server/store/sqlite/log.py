@@ -9,7 +9,7 @@ from typing import Any
 import apsw
 
 from video_translation_server.errors import ConflictError, NotFoundError
-from video_translation_server.model import Event
+from video_translation_server.model import Change, Event
 from video_translation_server.store.base import EventFilter
 from video_translation_server.store.sqlite import deliveries
 from video_translation_server.store.sqlite.deliveries import Placed
@@ -28,14 +28,18 @@ _INSERT = Rows(
 )
 
 
-def append_all(connection: apsw.Connection, events: Sequence[Event], jobs: Sequence[int]) -> None:
-    """Append events, each about the job of that row number, and put them on their way to all who want them.
+def append_all(connection: apsw.Connection, changes: Sequence[Change], jobs: Sequence[int]) -> None:
+    """Append the events of changes, each of the job of that row number, and put them on their way to who wants them.
 
     Raises:
         ConflictError: One exists.
     """
-    positions = insert(connection, events, jobs)
-    deliveries.enqueue(connection, list(map(Placed, events, positions, jobs)))
+    positions = insert(connection, [change.event for change in changes], jobs)
+    placed = [
+        Placed(change.event, position, job, calls_back=change.job.calls_back_before_its_end)
+        for change, position, job in zip(changes, positions, jobs, strict=True)
+    ]
+    deliveries.enqueue(connection, placed)
 
 
 def append(connection: apsw.Connection, event: Event, *, not_to: int | None = None) -> None:

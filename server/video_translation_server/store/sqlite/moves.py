@@ -73,7 +73,7 @@ def _record(connection: apsw.Connection, changes: Sequence[Change]) -> list[bool
     for change, _ in moved:
         if change.callback is not None:
             endpoints.create(connection, change.callback)
-    log.append_all(connection, [change.event for change, _ in moved], [number for _, number in moved])
+    log.append_all(connection, [change for change, _ in moved], [number for _, number in moved])
     return [number is not None for number in numbers]
 
 
