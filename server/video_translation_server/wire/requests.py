@@ -3,7 +3,6 @@
 A value that does not fit is refused with its field's name before anything happens.
 """
 
-import re
 from datetime import datetime
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -20,6 +19,7 @@ from pydantic import (
 
 from video_translation_server.model import DEFAULT_PRIORITY, Subject
 from video_translation_server.wire.events import EVENT_TYPES
+from video_translation_server.wire.headers import Headers
 from video_translation_server.wire.languages import KNOWN, LANGUAGES
 from video_translation_server.wire.scripts import OWN_ID, Script
 from video_translation_server.wire.strict import Strict
@@ -68,56 +68,8 @@ def _aware_time(value: object) -> object:
     return when
 
 
-FORBIDDEN_HEADERS = frozenset(
-    {
-        "accept-encoding",
-        "connection",
-        "content-encoding",
-        "content-length",
-        "content-type",
-        "cookie",
-        "expect",
-        "host",
-        "keep-alive",
-        "proxy-authenticate",
-        "proxy-authorization",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-        "user-agent",
-    }
-)
-"""Header names that are ours or the connection's (RFC 9110 section 7.6.1)."""
-
-RESERVED_PREFIXES = ("webhook-", "heygen-")
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
-_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,998}[\x21-\x7e])?|")
-
-
-def _sendable_headers(headers: dict[str, str]) -> dict[str, str]:
-    """Only what cannot break the request or pass for what we send ourselves (RFC 9110 section 5)."""
-    names = [name.lower() for name in headers]
-    if len(set(names)) < len(names):
-        raise ValueError("names a header twice")
-    for name, value in headers.items():
-        if not _TOKEN.fullmatch(name):
-            raise ValueError(f"{name[:80]!r} is not a header name")
-        if name.lower() in FORBIDDEN_HEADERS or name.lower().startswith(RESERVED_PREFIXES):
-            raise ValueError(f"the header {name} is set by the server or by the connection and cannot be given")
-        if not _VALUE.fullmatch(value):
-            raise ValueError(f"the value of {name} must be printable ASCII without spaces at its ends")
-    return headers
-
-
-_HEADER_NAMES: dict[str, Any] = {"propertyNames": {"pattern": f"^{_TOKEN.pattern}$"}}
-
 # What the validators refuse, the description of the API says too, as far as a schema can.
 AwareTime = Annotated[datetime, BeforeValidator(_aware_time)]
-Headers = Annotated[
-    dict[str, str], Field(max_length=20, json_schema_extra=_HEADER_NAMES), AfterValidator(_sendable_headers)
-]
 Language = Annotated[str, Field(json_schema_extra={"enum": list(LANGUAGES)}), AfterValidator(_known_language)]
 EventType = Annotated[str, Field(json_schema_extra={"enum": [*EVENT_TYPES]}), AfterValidator(_known_event_type)]
 WebUrl = Annotated[
