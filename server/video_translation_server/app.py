@@ -18,9 +18,10 @@ from video_translation_server.conduct import Conduct
 from video_translation_server.delivery.courier import Courier
 from video_translation_server.delivery.detour import Detour
 from video_translation_server.delivery.faulty import FaultyCourier
+from video_translation_server.errors import InProgressError
 from video_translation_server.ids import Ids, Names
 from video_translation_server.loops import Loops
-from video_translation_server.model import DEFAULT_WORKSPACE
+from video_translation_server.model import DEFAULT_WORKSPACE, Change, Mark
 from video_translation_server.outbound import AddressPolicy, Http1Sender, check_url
 from video_translation_server.parts import (
     ca_file_of,
@@ -100,7 +101,8 @@ async def running(
         closing.push_async_callback(loops.stop)
         if followed is not None:
             loops.start("clock", followed.run)
-        if settings.start_job:
+        is_working = settings.role != "api"
+        if settings.start_job and is_working:
             await _start_first_job(store, conduct.planner, clock, ids)
         preflight = Preflight(
             store,
@@ -111,16 +113,17 @@ async def running(
             links=links,
             poll_interval=settings.poll_interval,
         )
-        loops.start("preflight", preflight.run)
-        loops.start("simulation", make_mover(settings, store, clock, ids, links).run)
         attempter = make_attempter(settings, carrier, clock, conduct.chance)
-        loops.start("delivery", make_worker(settings, store, attempter, clock, probe).run)
         upkeep, sweeping = (
             make_upkeep(settings, store, media, clock),
             Sweeping(store, clock, interval=settings.poll_interval),
         )
-        loops.start("upkeep", upkeep.run)
-        loops.start("sweeping", sweeping.run)
+        if is_working:
+            loops.start("preflight", preflight.run)
+            loops.start("simulation", make_mover(settings, store, clock, ids, links).run)
+            loops.start("delivery", make_worker(settings, store, attempter, clock, probe).run)
+            loops.start("upkeep", upkeep.run)
+            loops.start("sweeping", sweeping.run)
         control = Control(store, clock, ids, links=links, restart=partial(conduct.restart, detour))
         tail = Tail(store, limit=settings.stream_limit, interval=settings.poll_interval)
         loops.start("streams", tail.run)
@@ -133,6 +136,7 @@ async def running(
             new_secret=partial(new_secret, partial(names.token, "whsec")),
             new_private_key=partial(new_private_key, partial(names.token, "whsk")),
             is_ready=loops.are_running,
+            is_answering=settings.role != "worker",
             tail=tail,
             waiters=Waiters(tail),
             polls=Polls(store, clock, ids, links=links),
@@ -207,10 +211,21 @@ def _simulator(
 
 
 async def _start_first_job(store: Store, planner: Planner, clock: Clock, ids: Ids) -> None:
-    """On an empty store, one job begins by itself, so that `/status` lives at once."""
-    if await store.newest_job(DEFAULT_WORKSPACE) is not None:
+    """On an empty store, one job begins by itself, so that `/status` lives at once; one server sees to it."""
+    try:
+        mark = await store.start_request(DEFAULT_WORKSPACE, "start", "first job", now=clock.now(), lease=10)
+    except InProgressError:
         return
-    change = lifecycle.create(
+    assert isinstance(mark, Mark)  # noqa: S101  (no answer is ever kept for it)
+    try:
+        if await store.newest_job(DEFAULT_WORKSPACE) is None:
+            await record(store, [_first_job(planner, clock, ids)])
+    finally:
+        await store.drop_request(mark)
+
+
+def _first_job(planner: Planner, clock: Clock, ids: Ids) -> Change:
+    return lifecycle.create(
         job_id=ids("vt"),
         workspace_id=DEFAULT_WORKSPACE,
         output_language="English",
@@ -219,7 +234,6 @@ async def _start_first_job(store: Store, planner: Planner, clock: Clock, ids: Id
         event_id=ids("evt"),
         now=clock.now(),
     )
-    await record(store, [change])
 
 
 def _digest(key: str) -> bytes:

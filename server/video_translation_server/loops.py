@@ -4,9 +4,12 @@ What they do is their own business; which there are is `app`'s.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 
 import structlog
+
+from video_translation_server.errors import StoreError
 
 log = structlog.get_logger("app")
 
@@ -36,9 +39,17 @@ class Loops:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _keep_going(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
+        is_known = False
         while True:
+            began = time.monotonic()
             try:
                 await run()
+            except StoreError as error:
+                self._failed.add(name)
+                # A store that is out of reach is told of once, not every second: it says itself when it is back.
+                if not is_known or time.monotonic() - began > RESTART_PAUSE:
+                    log.warning("loop waits for the store", loop=name, error=str(error), pause=RESTART_PAUSE)
+                is_known = True
             except Exception:
                 self._failed.add(name)
                 log.exception("loop failed; it starts again", loop=name, pause=RESTART_PAUSE)

@@ -27,6 +27,9 @@ from video_translation_server.simulation.preflight import Inspect
 from video_translation_server.store import Retention, Store
 from video_translation_server.upkeep import Upkeep
 
+ABANDONED = 3600.0
+"""Seconds after which an unfinished file in a folder that several servers share is nobody's any more."""
+
 FILMS = "films"
 """The folder of made files, in that of uploaded ones."""
 
@@ -46,8 +49,9 @@ async def make_media(settings: Settings, closing: AsyncExitStack) -> Media:
     closing.callback(studio.close)
     gallery = Gallery(settings.shelf / FILMS, studio)
     closing.push_async_callback(gallery.close)
-    await asyncio.to_thread(shelf.tidy)
-    await asyncio.to_thread(gallery.tidy)
+    untouched_for = ABANDONED if settings.is_shared else 0.0
+    await asyncio.to_thread(shelf.tidy, untouched_for)
+    await asyncio.to_thread(gallery.tidy, untouched_for)
     return Media(shelf, studio, gallery)
 
 

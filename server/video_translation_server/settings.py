@@ -77,6 +77,10 @@ class Settings(BaseModel):
     lenient: bool = Field(False, description="Pass over unknown fields of a request instead of refusing them.")
     max_request_bytes: int = Field(1024 * 1024, ge=1024, description="Largest body of a request, bytes.")
 
+    role: Literal["all", "api", "worker"] = Field(
+        "all", description="With a shared store: answer the API only, move jobs and deliver only, or do all of it."
+    )
+
     assets: Path | None = Field(
         None,
         description="Folder of uploaded files; none: <store>-assets. Servers that share a database share one.",
@@ -218,6 +222,11 @@ class Settings(BaseModel):
     def _fits_the_store(self) -> "Settings":
         if self.frozen_at is not None and self.is_shared:
             raise ValueError("frozen_at: goes with a file as --store; servers that share a database go by its time")
+        if self.role != "all" and not self.is_shared:
+            raise ValueError(
+                f"role: {self.role} goes with a store that several servers share, as --store postgresql://...; "
+                "a file has one server, which does everything"
+            )
         return self
 
     @property

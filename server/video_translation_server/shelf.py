@@ -3,7 +3,10 @@
 What is known of a file is the store's business. Every function here may block; the event loop calls them in a thread.
 """
 
+import contextlib
 import os
+import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -17,10 +20,9 @@ class Shelf:
         """Nothing is made until the first file comes."""
         self.folder = folder
 
-    def tidy(self) -> None:
-        """Delete what a server that was killed had not finished."""
-        for path in self.folder.glob(f"*{UNFINISHED}"):
-            path.unlink(missing_ok=True)
+    def tidy(self, untouched_for: float = 0.0) -> None:
+        """Delete what a server that was killed had not finished; only what was not written to for so many seconds."""
+        delete_untouched(self.folder.glob(f"*{UNFINISHED}"), untouched_for)
 
     def path(self, asset_id: str) -> Path:
         """Where the file of an asset lies."""
@@ -53,3 +55,12 @@ class Shelf:
 
 def _is_whole(entry: os.DirEntry[str]) -> bool:
     return entry.is_file(follow_symlinks=False) and not entry.name.endswith(UNFINISHED)
+
+
+def delete_untouched(paths: Iterable[Path], seconds: float) -> None:
+    """Delete the files that were not written to for so many seconds, by the time of their file system."""
+    before = time.time() - seconds
+    for path in paths:
+        with contextlib.suppress(FileNotFoundError):
+            if path.stat().st_mtime <= before or not seconds:
+                path.unlink()

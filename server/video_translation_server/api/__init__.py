@@ -66,8 +66,9 @@ def create_api(context: Context) -> FastAPI:
         health,
         files,
     ):
-        api.include_router(module.router)
-    if context.simulator is not None:
+        if context.is_answering or module is health:
+            api.include_router(module.router)
+    if context.simulator is not None and context.is_answering:
         api.include_router(simulator.router)
         api.add_middleware(Faulty, faults=context.simulator.faults)
     install_error_handlers(api)

@@ -141,6 +141,7 @@ class Context:
         new_key: Makes a key.
         new_secret: Makes a signing secret, `new_private_key` the private half of a key pair.
         is_ready: True while every loop of the server runs.
+        is_answering: False on a server that only moves jobs and delivers: it tells of its health, and nothing else.
         shelf: Where uploaded files lie.
         studio: Looks into files.
         gallery: Where made files lie.
@@ -176,6 +177,7 @@ class Context:
     studio: Studio
     gallery: Gallery
     workers: Workers = UNLIMITED
+    is_answering: bool = True
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     key_digests: frozenset[bytes] = frozenset()
     admin_digest: bytes | None = None

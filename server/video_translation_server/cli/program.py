@@ -12,7 +12,7 @@ from typing import Any, Final, NoReturn
 import click
 
 from video_translation_server import __version__
-from video_translation_server.cli import background, exits, jobs, keys, server, serving, webhooks, workspaces
+from video_translation_server.cli import background, exits, jobs, keys, migration, server, serving, webhooks, workspaces
 from video_translation_server.cli.session import Session
 
 PROGRAM: Final = "video-translation-server"
@@ -50,7 +50,7 @@ def version() -> None:
 
 
 for command in (
-    *(serving.serve, background.start, background.stop, server.status, server.reset),
+    *(serving.serve, background.start, background.stop, migration.migrate, server.status, server.reset),
     *(workspaces.workspaces, keys.keys, jobs.jobs, webhooks.endpoints, webhooks.deliveries),
 ):
     cli.add_command(command)

@@ -73,18 +73,34 @@ class Worker:
     async def run(self) -> None:
         """Deliver until cancelled; then let the attempts under way end, for `drain_timeout` seconds.
 
-        What is still under way after that is aborted, and its leases are given back.
+        What is still under way after that is aborted, and its leases are given back. Where the store fails, nothing is
+        aborted: what is under way goes on, and is settled when this runs again.
+
+        Raises:
+            StoreError: The store has failed.
         """
-        self._stopping = False
         renewing = asyncio.create_task(self._renewing())
         try:
             with self._store.bells.deliveries.listen(self._wake):
+                self._go_on()
                 while True:
                     await self._wait()
                     await _unbroken(self._turn())
+        except StoreError:
+            self._stopping = True
+            raise
+        except BaseException:
+            await self._stop()
+            raise
         finally:
             renewing.cancel()
-            await self._stop()
+
+    def _go_on(self) -> None:
+        """Take up what is left from before the store failed."""
+        self._stopping = False
+        self._begin()
+        if self._finished:
+            self._settle_soon()
 
     async def _wait(self) -> None:
         """Until a bell, enough settlements, or the next due time: the store is asked for it only when idle."""

@@ -15,6 +15,7 @@ from uuid import uuid4
 from video_translation_server.media import captions
 from video_translation_server.media.recipe import Recipe
 from video_translation_server.media.studio import Studio
+from video_translation_server.shelf import delete_untouched
 from video_translation_server.wire.files import FileKind
 
 UNFINISHED = ".part"
@@ -53,10 +54,9 @@ class Gallery:
             making.cancel()
         await asyncio.gather(*self._making.values(), return_exceptions=True)
 
-    def tidy(self) -> None:
-        """Delete what a server that was killed had not finished. Blocks."""
-        for path in self._folder.glob(f"*{UNFINISHED}*"):
-            path.unlink(missing_ok=True)
+    def tidy(self, untouched_for: float = 0.0) -> None:
+        """Delete what a server that was killed had not finished; only what was not written to for so long. Blocks."""
+        delete_untouched(self._folder.glob(f"*{UNFINISHED}*"), untouched_for)
 
     def prune(self, *, before: float, most_bytes: int) -> None:
         """Delete what nobody has asked for since a time, and the longest unused of what is too much. Blocks.

@@ -35,8 +35,22 @@ __all__ = [
     "Keep",
     "Retention",
     "Store",
+    "migrate_store",
     "open_store",
 ]
+
+
+async def migrate_store(url: str) -> int:
+    """Bring the schema of a store to the newest version; the version. A server does so by itself when it starts.
+
+    Raises:
+        StoreError: As `open_store`.
+    """
+    store = await open_store(url)
+    try:
+        return await store.schema_version()
+    finally:
+        await store.close()
 
 
 async def open_store(

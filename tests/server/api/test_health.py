@@ -31,7 +31,7 @@ async def test_it_is_not_ready_while_a_loop_is_down(
     await rig.quiet()
     monkeypatch.setattr(rig.store, "due_jobs", broken)
     rig.clock.advance(5)
-    await until(lambda: rig.lines("loop failed; it starts again"))
+    await until(lambda: rig.lines("loop waits for the store"))
     answer = await http.get("/readyz")
     assert answer.status_code == 503
     assert answer.headers["x-request-id"]

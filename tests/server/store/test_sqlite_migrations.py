@@ -5,7 +5,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from tests.server.store.builders import NOW, WORKSPACE, created, read_log
+from tests.server.store.builders import NOW, WORKSPACE, advanced, claim_one, created, read_log, settlement
 from video_translation_server.errors import BusyError
 from video_translation_server.model import Asset, JobStatus
 from video_translation_server.store.sqlite import SqliteStore
@@ -89,3 +89,41 @@ async def test_a_file_of_version_8_takes_assets(tmp_path: Path) -> None:
     await store.create_asset(asset)
     assert await store.asset(WORKSPACE, "asset_1") == asset
     await store.close()
+
+
+# From every version
+
+
+async def test_what_any_earlier_version_wrote_goes_on(tmp_path: Path) -> None:
+    """A job half-way, its event, and a delivery that is due: moved, told of and delivered by the newest version."""
+    for version in range(1, len(migrations()) + 1):
+        path = tmp_path / f"version_{version}.db"
+        file_of_version(path, version, HALF_WAY)
+        store = await SqliteStore.open(path)
+        try:
+            assert await store.schema_version() == len(migrations())
+            [job] = await store.due_jobs(NOW + 60, 10)
+            assert (job.id, job.status, job.version) == ("job_1", JobStatus.RUNNING, 2)
+            assert await store.record([advanced(job, now=NOW + 60)]) == [True]
+            held = await claim_one(store, NOW + 60)
+            assert (held.event_id, held.url, held.attempt) == ("evt_2", "http://localhost/ep_1", 2)
+            assert await store.settle([settlement(held)], now=NOW + 60) == [True]
+            assert (await claim_one(store, NOW + 60)).sequence == 3, "what waited behind it"
+            assert [event.sequence for event in await read_log(store)] == [2, 3]
+        finally:
+            await store.close()
+
+
+HALF_WAY = """
+INSERT INTO jobs (id, workspace_id, status, sequence, version, output_language, request, plan, created_at, updated_at,
+  due_at, progress) VALUES ('job_1', 'ws_default', 'running', 2, 2, 'Spanish', '{}',
+  '{"pending_seconds": 1, "running_seconds": 2}', 1800000000, 1800000001, 1800000003, 0);
+INSERT INTO events (id, workspace_id, type, created_at, body, job, sequence)
+  VALUES ('evt_2', 'ws_default', 'video_translate.running', 1800000001, x'7b7d', 1, 2);
+INSERT INTO endpoints (id, workspace_id, url, created_at, secret, retired, headers, ordering, is_callback, status)
+  VALUES ('ep_1', 'ws_default', 'http://localhost/ep_1', 1800000000, 'whsec_AAAA', '[]', '{}', 'job', 0, 'enabled');
+INSERT INTO deliveries (event, endpoint, job, state, attempts, tries, due_at, first_attempt_at)
+  VALUES (1, 1, 1, 'due', 1, 1, 1800000010, 1800000001);
+INSERT INTO attempts (delivery, number, started_at, duration, kind, status, detail, body)
+  VALUES (1, 1, 1800000001, 0.1, 'status', 500, '', x'');
+"""

@@ -64,6 +64,10 @@ class Store(
         """True where several servers may have it open: the time is then the database's, and nobody sets it."""
         ...
 
+    async def schema_version(self) -> int:
+        """The version of the schema, which only grows."""
+        ...
+
     async def real_now(self) -> float:
         """The time that leases run on, Unix seconds: the database's where it is shared."""
         ...

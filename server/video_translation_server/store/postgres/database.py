@@ -138,7 +138,7 @@ async def migrate(connection: Connection, *, to: int | None = None) -> None:
     await connection.execute("SELECT pg_advisory_lock($1, $2)", LOCKS, MIGRATING)
     await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
     await connection.execute("CREATE TABLE IF NOT EXISTS schema_version (version integer NOT NULL)")
-    found = await connection.fetchval("SELECT max(version) FROM schema_version") or 0
+    found = await schema_version(connection)
     steps = migrations()
     if found > len(steps):
         raise StoreError(
@@ -151,6 +151,12 @@ async def migrate(connection: Connection, *, to: int | None = None) -> None:
                 await connection.execute(script)
                 await connection.execute("INSERT INTO schema_version (version) VALUES ($1)", version)
     await connection.execute("SELECT pg_advisory_unlock($1, $2)", LOCKS, MIGRATING)
+
+
+async def schema_version(connection: Connection) -> int:
+    """The version that the schema has; 0 for none."""
+    version: int | None = await connection.fetchval("SELECT max(version) FROM schema_version")
+    return version or 0
 
 
 def migrations() -> list[str]:

@@ -13,7 +13,7 @@ from video_translation_server.probe import Probe
 from video_translation_server.store.base import Bell, Bells, Keep
 from video_translation_server.store.base.rules import Rules
 from video_translation_server.store.postgres import claims, line, log, requests
-from video_translation_server.store.postgres.database import AGAIN, Connection, Database, as_ours
+from video_translation_server.store.postgres.database import AGAIN, Connection, Database, as_ours, schema_version
 from video_translation_server.store.postgres.doorbell import Doorbell
 from video_translation_server.store.postgres.jobs import Recorder, Recording
 from video_translation_server.store.postgres.server import Looks, Server, real_now
@@ -95,6 +95,10 @@ class Engine:
     def is_shared(self) -> bool:
         """True: other servers may have the database open too."""
         return True
+
+    async def schema_version(self) -> int:
+        """The version of the database's schema."""
+        return await self._read(schema_version)
 
     async def real_now(self) -> float:
         """The database's time."""

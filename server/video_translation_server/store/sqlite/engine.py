@@ -68,6 +68,10 @@ class Engine:
         """False: the file has one owner."""
         return False
 
+    async def schema_version(self) -> int:
+        """The version of the file's schema."""
+        return await self._read(lambda connection: int(connection.pragma("user_version")))
+
     async def real_now(self) -> float:
         """The machine's time."""
         return self._real_time()
