@@ -147,12 +147,14 @@ def _json(level: str, event: str, values: dict[str, Any]) -> str:
 def _text(level: str, event: str, values: dict[str, Any]) -> str:
     """`2026-11-20T23:40:00.123456Z - INFO - transition status=running job_id=...`."""
     trace = _trace(values) if "exc_info" in values else None
-    if None in values.values():
+    said = tuple(values.values())
+    if None in said:
         values = {key: value for key, value in values.items() if value is not None}
-    line = _pairs(tuple(values)) % tuple(values.values())
+        said = tuple(values.values())
+    line = _pairs(tuple(values)) % said
     # Looked at as a whole, which is cheap; where that raises a doubt, value by value.
     if not line.isprintable() or line.count(" ") > len(values) or "= " in line or line.endswith("="):
-        line = _pairs(tuple(values)) % tuple(_word(str(value)) for value in values.values())
+        line = _pairs(tuple(values)) % tuple(_word(str(value)) for value in said)
     head = f"{_now()} - {level.upper()} - {event}"
     return f"{head}{line}\n" if trace is None else f"{head}{line}\n{trace}\n"
 

@@ -6,7 +6,7 @@ network or the receiver does.
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -14,6 +14,7 @@ import structlog
 
 from video_translation_server.clock import Clock
 from video_translation_server.delivery.courier import Carrier
+from video_translation_server.logs import lines_together
 from video_translation_server.model import Attempt, Claim, Dead, Delivered, Gone, Outcome, RetryAt, Settlement, Verdict
 from video_translation_server.retry import RetryPolicy, is_strained, is_success
 from video_translation_server.wire.events import iso_time
@@ -73,28 +74,31 @@ class Attempter:
         return Settlement(claim=claim, attempt=attempt, verdict=verdict, strained=is_strained(outcome))
 
 
-def log_settlement(settlement: Settlement, *, held: bool) -> None:
+def log_settlements(settlements: Sequence[Settlement], held: Sequence[bool]) -> None:
     """One wide line per attempt, with every id and the verdict; never a secret.
 
     `held` is False where the claim was lost meanwhile, so that the verdict changed nothing.
     """
-    claim, attempt, outcome = settlement.claim, settlement.attempt, settlement.attempt.outcome
-    write = log.info if isinstance(settlement.verdict, Delivered) else log.warning
-    write(
-        "attempt",
-        verdict=_words(settlement.verdict) if held else "claim lost",
-        event_id=claim.event_id,
-        event_type=claim.event_type,
-        job_id=claim.job_id,
-        sequence=claim.sequence,
-        endpoint_id=claim.endpoint_id,
-        delivery_id=claim.delivery_id,
-        number=attempt.number,
-        outcome=outcome.kind,
-        status=outcome.status,
-        detail=outcome.detail or None,
-        ms=round(attempt.duration * 1000, 1),
-    )
+    info, warning = log.info, log.warning
+    with lines_together():
+        for settlement, holds in zip(settlements, held, strict=True):
+            claim, attempt, outcome = settlement.claim, settlement.attempt, settlement.attempt.outcome
+            write = info if isinstance(settlement.verdict, Delivered) else warning
+            write(
+                "attempt",
+                verdict=_words(settlement.verdict) if holds else "claim lost",
+                event_id=claim.event_id,
+                event_type=claim.event_type,
+                job_id=claim.job_id,
+                sequence=claim.sequence,
+                endpoint_id=claim.endpoint_id,
+                delivery_id=claim.delivery_id,
+                number=attempt.number,
+                outcome=outcome.kind,
+                status=outcome.status,
+                detail=outcome.detail or None,
+                ms=round(attempt.duration * 1000, 1),
+            )
 
 
 def _words(verdict: Verdict) -> str:

@@ -12,9 +12,8 @@ from typing import Any, TypeVar
 import structlog
 
 from video_translation_server.clock import Clock
-from video_translation_server.delivery.attempt import Attempter, Flight, log_settlement
+from video_translation_server.delivery.attempt import Attempter, Flight, log_settlements
 from video_translation_server.errors import StoreError
-from video_translation_server.logs import lines_together
 from video_translation_server.model import Claim, Outcome, Settlement
 from video_translation_server.probe import Probe, unobserved
 from video_translation_server.store import Store
@@ -198,9 +197,7 @@ class Worker:
             raise
         finally:
             settled, self._settling = self._settling, []
-        with lines_together():
-            for settlement, holds in zip(settled, held, strict=True):
-                log_settlement(settlement, held=holds)
+        log_settlements(settled, held)
 
     def _leases(self) -> list[Claim]:
         """Every claim that is held."""

@@ -16,6 +16,10 @@ APPLICATION_ID = 0x56545253
 """`VTRS` in the file's header: tells our databases from other programs'."""
 
 
+CHECKPOINT = 4000
+"""Pages of the write-ahead log (16 MiB) after which it is emptied into the file: busy pages come into it many times,
+and are then copied once."""
+
 KEPT_STATEMENTS = 1024
 """Uses for which a prepared statement is kept (apsw's cache is a ring of uses): the rare ones, of large lots, are those
 whose preparing costs the most."""
@@ -91,6 +95,7 @@ class Database:
         connection = apsw.Connection(str(self.path), flags=flags, statementcachesize=KEPT_STATEMENTS)
         connection.set_busy_timeout(5_000)
         connection.execute("PRAGMA synchronous = FULL; PRAGMA foreign_keys = OFF; PRAGMA cache_size = -32768")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT}")
         return connection
 
     def close(self) -> None:
