@@ -176,9 +176,9 @@ def test_a_hundred_thousand_pending_deliveries_cost_no_more_than_a_few_thousand(
     assert cost[100_000] < 1.2 * cost[3_000]
 
 
-def test_who_runs_next_costs_the_same_however_many_stand_in_line(tmp_path: Path) -> None:
-    cost = {}
-    for rows in (1_000, 100_000):
+def test_who_runs_next_and_where_one_stands_cost_the_same_however_long_the_line_is(tmp_path: Path) -> None:
+    cost, looks = {}, {}
+    for rows in (10_000, 100_000):
         database = Database(tmp_path / f"{rows}.db")
         connection = database.connect(readonly=False)
         with connection:
@@ -196,10 +196,17 @@ def test_who_runs_next_costs_the_same_however_many_stand_in_line(tmp_path: Path)
                 assert moves.record(connection, [change], lambda prefix: f"{prefix}_x") == [True]
                 assert line.due(connection, NOW, 256, Workers(main=1)) == []
                 cost[rows] = steps()
+            middle = jobs.get(connection, "ws_default", f"job_{rows // 2 + 4}")
+            with steps_of(connection) as steps:
+                place = line.place(connection, middle)
+                looks[rows] = steps()
         assert next_job.id == "job_9", "the lowest rank, of equals the first"
+        assert place is not None
+        assert len(place.ahead) == 1000
         connection.close()
         database.close()
-    assert cost[100_000] < 1.2 * cost[1_000]
+    assert cost[100_000] < 1.2 * cost[10_000]
+    assert looks[100_000] < 1.2 * looks[10_000], "also where thousands came at the same instant"
 
 
 def test_endpoints_that_are_full_or_paused_are_passed_over_without_looking_at_their_backlog(

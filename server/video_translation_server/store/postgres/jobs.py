@@ -85,9 +85,10 @@ WHERE j.id = given.id AND j.version = given.version - 1 AND j.deleted_at IS NULL
 RETURNING j.id, j.n
 """
 
+# Counted no further than it matters: a workspace may have had no such limit before, and a million jobs.
 _GOING_ON = (
-    "SELECT count(*), min(due_at) FROM jobs "
-    "WHERE workspace_id = $1 AND status IN ('pending', 'running') AND deleted_at IS NULL"
+    "SELECT count(*), min(due_at) FROM (SELECT due_at FROM jobs "
+    "WHERE workspace_id = $1 AND status IN ('pending', 'running') AND deleted_at IS NULL LIMIT $2::bigint + 1) going_on"
 )
 
 
@@ -278,9 +279,9 @@ async def _hold_workspaces(connection: Connection, workspace_ids: list[str]) -> 
 
 async def _check_going_on(connection: Connection, workspace_id: str, at_most: int, now: float) -> None:
     """Refuse what has been recorded if the workspace has more jobs now than may go on at once."""
-    count, next_due = await connection.fetchrow(_GOING_ON, workspace_id)
+    count, next_due = await connection.fetchrow(_GOING_ON, workspace_id, at_most)
     if count > at_most:
         raise BusyError(
-            f"{count} video translations of this workspace would go on at once; at most {at_most} may",
+            f"at most {at_most} video translations of this workspace may go on at once",
             retry_after=1 if next_due is None else min(max(math.ceil(next_due - now), 1), LONGEST_REFUSAL),
         )

@@ -27,9 +27,10 @@ _MANY = (
     f"SELECT {JOB} FROM jobs WHERE id IN (SELECT value FROM json_each(?)) AND +workspace_id = ? AND deleted_at IS NULL"
 )
 
+# Counted no further than it matters: a workspace may have had no such limit before, and a million jobs.
 _GOING_ON = (
-    "SELECT count(*), min(due_at) FROM jobs "
-    "WHERE workspace_id = ? AND status IN ('pending', 'running') AND deleted_at IS NULL"
+    "SELECT count(*), min(due_at) FROM (SELECT due_at FROM jobs "
+    "WHERE workspace_id = ? AND status IN ('pending', 'running') AND deleted_at IS NULL LIMIT ? + 1)"
 )
 
 _OLDER = "deleted_at IS NULL AND n < :before AND (:created_after IS NULL OR created_at > :created_after)"
@@ -67,11 +68,11 @@ _OF_BATCHES = (
 def check_going_on(connection: apsw.Connection, changes: Sequence[Change], at_most: int) -> None:
     """Refuse what has been recorded if a workspace has more jobs now than may go on at once."""
     for workspace_id, now in {change.job.workspace_id: change.event.created_at for change in changes}.items():
-        row: Any = connection.execute(_GOING_ON, (workspace_id,)).fetchone()
+        row: Any = connection.execute(_GOING_ON, (workspace_id, at_most)).fetchone()
         count, next_due = row
         if count > at_most:
             raise BusyError(
-                f"{count} video translations of this workspace would go on at once; at most {at_most} may",
+                f"at most {at_most} video translations of this workspace may go on at once",
                 retry_after=1 if next_due is None else min(max(math.ceil(next_due - now), 1), LONGEST_REFUSAL),
             )
 

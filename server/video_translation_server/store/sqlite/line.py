@@ -27,10 +27,14 @@ _AHEAD = (
     "ORDER BY rank, n LIMIT ?4"
 )
 
-_BEFORE = (
-    "SELECT max(n) FROM (SELECT n FROM jobs WHERE lane = ?1 AND rank IS NOT NULL AND (rank, n) <= (?2, ?3) "
-    "ORDER BY rank DESC, n DESC LIMIT ?4)"
-)
+# Two parts: many may have come at the same instant, and the index is not entered at (rank, n) but at the rank alone.
+_BEFORE = """
+SELECT max(n) FROM (
+  SELECT n FROM (SELECT n FROM jobs WHERE lane = :lane AND rank = :rank AND n <= :n ORDER BY n DESC LIMIT :most)
+  UNION ALL
+  SELECT n FROM (SELECT n FROM jobs WHERE lane = :lane AND rank < :rank ORDER BY rank DESC, n DESC LIMIT :most)
+  LIMIT :most)
+"""
 
 
 def due(connection: apsw.Connection, now: float, limit: int, workers: Workers) -> list[Job]:
@@ -60,6 +64,6 @@ def place(connection: apsw.Connection, job: Job) -> Place | None:
     beyond = 0
     if len(ahead) == EXACT_PLACES:
         # Who stands in line came in the order of the numbers, but for priorities and those who came back.
-        newest = connection.execute(_BEFORE, (lane, rank, number, LOOK_BACK)).get
+        newest = connection.execute(_BEFORE, {"lane": lane, "rank": rank, "n": number, "most": LOOK_BACK}).get
         beyond = max(newest - max(n for n, _ in ahead) - 1, 0)
     return Place(ahead=[seconds for _, seconds in ahead], beyond=beyond, busy=busy)
