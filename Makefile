@@ -88,6 +88,10 @@ bench-fairness: $(VENV)/runtime ## what a hanging and a refusing endpoint cost 9
 bench-start: $(VENV)/runtime ## how soon a server is up inside a test, beside a bare one; a day of retries (FLAGS="..." adds options)
 	@$(BIN)/python -m benchmarks.start $(FLAGS)
 
+.PHONY: bench-scale
+bench-scale: $(VENV)/dev ## a million pending jobs beside a thousand, 100,000 endpoints beside a hundred; ~6 min, 2 GB of disk
+	@$(BIN)/python -m benchmarks.scale $(FLAGS)
+
 .PHONY: bench-client
 bench-client: $(VENV)/dev ## receiving beside a bare ASGI app, waking, memory, requests per job (FLAGS="..." adds options)
 	@$(BIN)/python -m benchmarks.client $(FLAGS)

@@ -69,10 +69,10 @@ class Child:
             raise ChildError(f"{self._function} failed:\n{message['error']}")
         return message
 
-    def ask(self, message: dict[str, Any]) -> dict[str, Any]:
+    def ask(self, message: dict[str, Any], timeout: float = PATIENCE) -> dict[str, Any]:
         """Send one line and hear the answer."""
         self.say(message)
-        return self.hear()
+        return self.hear(timeout)
 
     def __enter__(self) -> Self:
         """It runs already."""

@@ -45,6 +45,17 @@ def cpu_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
+def cpu_of(pid: int) -> float:
+    """CPU seconds of the threads that another process has, so far (Linux only)."""
+    return sum(_cpu_of(int(task.name), pid) for task in Path(f"/proc/{pid}/task").iterdir())
+
+
+def memory_of(pid: int) -> int:
+    """Bytes of memory that another process holds now, its database's cache included (Linux only)."""
+    lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) * 1024
+
+
 def peak_memory_mb() -> float:
     """The most memory that this process has held.
 
@@ -71,8 +82,8 @@ def _cpu_by_thread() -> dict[str, float]:
     return used
 
 
-def _cpu_of(native_id: int | None) -> float:
+def _cpu_of(native_id: int | None, process: int | str = "self") -> float:
     try:
-        return int(Path(f"/proc/self/task/{native_id}/schedstat").read_text(encoding="ascii").split()[0]) / 1e9
+        return int(Path(f"/proc/{process}/task/{native_id}/schedstat").read_text(encoding="ascii").split()[0]) / 1e9
     except OSError:
         return 0.0

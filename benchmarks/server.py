@@ -7,6 +7,7 @@ import json
 import select
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,13 @@ from pathlib import Path
 import apsw
 
 from benchmarks.child import PATIENCE, ROOT
+
+STARTING = 60.0
+"""Seconds that a start may take on a machine that has much else to do."""
+
+
+DATABASE = "server.db"
+"""The name of the database in a server's folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +44,46 @@ class Transition:
     is_last: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running one.
+
+    Attributes:
+        started_in: Seconds from the process's beginning to the line that says that it answers.
+    """
+
+    url: str
+    folder: Path
+    process: subprocess.Popen[str]
+    started_in: float
+
+    @property
+    def database(self) -> Path:
+        """Its file."""
+        return self.folder / DATABASE
+
+    def log_position(self) -> int:
+        """How many events it has committed, ever."""
+        with closing(apsw.Connection(str(self.database), flags=apsw.SQLITE_OPEN_READONLY)) as connection:
+            return int(connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'events'").get or 0)
+
+    def kill(self) -> None:
+        """End it with SIGKILL, as a crash would."""
+        self.process.kill()
+        self.process.communicate()
+
+
 @contextmanager
-def serving(folder: Path, **settings: str) -> Iterator[str]:
-    """Run a server on a database and a log in `folder`; the value is its URL."""
-    flags = {"store": str(folder / "server.db"), "port": "0", "start-job": "false", "log-format": "json"} | settings
+def started(folder: Path, **settings: str) -> Iterator[Server]:
+    """Run a server on a database and a log in `folder`; it is stopped at the end, unless it was killed."""
+    flags = {"store": str(folder / DATABASE), "port": "0", "start-job": "false", "log-format": "json"} | settings
     command = [sys.executable, "-m", "video_translation_server", "serve"]
     command += [word for name, value in flags.items() for word in (f"--{name}", value)]
+    began = time.perf_counter()
     with (folder / "server.log").open("wb") as log:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, cwd=ROOT)
     try:
-        yield _url(process, folder)
+        yield Server(_url(process, folder), folder, process, time.perf_counter() - began)
     finally:
         process.terminate()
         try:
@@ -55,9 +93,16 @@ def serving(folder: Path, **settings: str) -> Iterator[str]:
             process.communicate()
 
 
+@contextmanager
+def serving(folder: Path, **settings: str) -> Iterator[str]:
+    """As `started`, for who needs its URL only."""
+    with started(folder, **settings) as server:
+        yield server.url
+
+
 def _url(process: subprocess.Popen[str], folder: Path) -> str:
     """What the server says once it answers."""
-    if process.stdout is not None and select.select([process.stdout], [], [], PATIENCE)[0]:
+    if process.stdout is not None and select.select([process.stdout], [], [], STARTING)[0]:
         line = process.stdout.readline()
         if line.startswith("Listening on "):
             return line.split()[-1]
@@ -71,7 +116,7 @@ def transitions(folder: Path) -> list[Transition]:
         "type IN ('video_translate.success', 'video_translate.fail') "
         "FROM events JOIN jobs ON jobs.n = events.job ORDER BY position"
     )
-    with closing(apsw.Connection(str(folder / "server.db"), flags=apsw.SQLITE_OPEN_READONLY)) as connection:
+    with closing(apsw.Connection(str(folder / DATABASE), flags=apsw.SQLITE_OPEN_READONLY)) as connection:
         return [Transition(row[0], row[1], row[2], row[3], bool(row[4])) for row in connection.execute(query)]
 
 

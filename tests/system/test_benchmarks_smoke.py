@@ -84,3 +84,17 @@ def test_start_tells_how_soon_a_server_is_up_and_how_long_a_day_takes(tmp_path: 
     assert are_positive(told, "ratio_up", "day_of_retries_s")
     for kind in ("bare", "ours"):
         assert are_positive(told[kind], "up_ms", "cpu_ms")
+
+
+def test_scale_tells_ratios_memory_and_starts(tmp_path: Path) -> None:
+    jobs = ("--few-jobs", "100", "--many-jobs", "2000", "--due", "20", "--workers", "5")
+    endpoints = ("--workspaces", "5", "--per-workspace", "10", "--few-backlogs", "4", "--many-backlogs", "16")
+    little = ("--claims", "2", "--records", "20", "--requests", "5", "--rounds", "1")
+    told = last_line("scale", tmp_path, *jobs, *endpoints, *little)
+    assert are_positive(told, "ratio_due_cost", "ratio_due_planned", "ratio_due_in_line")
+    for asked in ("get", "get_planned", "get_in_line", "list", "list_by_status", "status", "statuses", "create"):
+        assert are_positive(told, f"ratio_{asked}_p50")
+    for verb in ("record", "claim", "claim_one", "next_due", "get_p50", "list_p50"):
+        assert are_positive(told, f"ratio_endpoints_{verb}")
+    assert are_positive(told, "start_s", "start_killed_wal_kb", "endpoints_start_s")
+    assert {"rss_bytes_per_job", "rss_bytes_per_endpoint"} <= told.keys()
