@@ -73,7 +73,7 @@ chaos: $(VENV)/dev ## kill the server for 5 minutes, compare what arrived with i
 	@$(BIN)/python -m tests.chaos $(OPTIONS)
 
 .PHONY: bench-delivery
-bench-delivery: $(VENV)/dev ## what a durable delivery costs, beside bare aiohttp and naive httpx (FLAGS="--profile": where it goes)
+bench-delivery: $(VENV)/dev ## what a durable delivery costs, beside a bare protocol, aiohttp and naive httpx (FLAGS="--profile": where it goes)
 	@$(BIN)/python -m benchmarks.delivery $(FLAGS)
 
 .PHONY: bench-latency

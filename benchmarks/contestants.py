@@ -1,8 +1,8 @@
 """Those whom the engine is measured against, each run by a child process: they only POST, nothing is kept.
 
-`aiohttp_loop` is the baseline, tuned as far as its public options go; `naive_httpx` is what one writes first;
-`bare_posts` waits for each answer and tells its round trip; `flood` sends as fast as it can without reading answers
-closely, to see what the receiver can take.
+`aiohttp_loop` is the baseline, tuned as far as its public options go; `naive_httpx` is what one writes first; `limit`
+is the least that a POST with its answer can cost in Python; `bare_posts` waits for each answer and tells its round
+trip; `flood` sends as fast as it can without reading answers closely, to see what the receiver can take.
 """
 
 import asyncio
@@ -96,39 +96,94 @@ async def _bare_posts(shape: Shape, per_second: float, seconds: float) -> dict[s
     return {"trips": trips[1:]}  # the first one opened the connection
 
 
+def limit(*, shape: dict[str, Any], in_flight: int) -> dict[str, Any]:
+    """POST everything over kept connections, and have httptools read each answer: no pool, no deadline, no guard."""
+    return run(_over_lines(_Reading, [_raw(post) for post in _prepared(shape)], in_flight, shape["port"]))
+
+
 def flood(*, shape: dict[str, Any], in_flight: int) -> dict[str, Any]:
     """POST everything over raw connections, one request at a time on each."""
-    return run(_flood([_raw(post) for post in _prepared(shape)], in_flight, shape["port"]))
+    return run(_over_lines(_Flooding, [_raw(post) for post in _prepared(shape)], in_flight, shape["port"]))
 
 
-async def _flood(requests: list[bytes], in_flight: int, port: int) -> dict[str, Any]:
-    loop, over, waiting = asyncio.get_running_loop(), asyncio.Event(), iter(requests)
-    open_requests = 0
+class _Work:
+    """The requests that wait, and how many are without an answer."""
 
-    class Sending(asyncio.Protocol):
-        def connection_made(self, transport: asyncio.BaseTransport) -> None:
-            self.transport = cast("asyncio.Transport", transport)  # uvloop's is none by class
+    def __init__(self, requests: list[bytes]) -> None:
+        self._waiting = iter(requests)
+        self._open = 0
+        self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-        def data_received(self, data: bytes) -> None:
-            del data
-            nonlocal open_requests
-            open_requests -= 1
-            self.send()
+    def take(self) -> bytes | None:
+        """The next request, or None if there is no more; after the last answer, it is over."""
+        request = next(self._waiting, None)
+        if request is not None:
+            self._open += 1
+        elif self._open == 0 and not self.over.done():
+            self.over.set_result(None)
+        return request
 
-        def send(self) -> None:
-            nonlocal open_requests
-            request = next(waiting, None)
-            if request is not None:
-                open_requests += 1
-                self.transport.write(request)
-            elif open_requests == 0:
-                over.set()
+    def answered(self) -> None:
+        self._open -= 1
 
-    lines = [(await loop.create_connection(Sending, "127.0.0.1", port))[1] for _ in range(in_flight)]
+    def fail(self, why: str) -> None:
+        if not self.over.done():
+            self.over.set_exception(RuntimeError(why))
+
+
+class _Flooding(asyncio.Protocol):
+    """Takes whatever comes for the answer."""
+
+    def __init__(self, work: _Work) -> None:
+        self._work = work
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by class
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._work.fail(f"the receiver closed a connection: {exc}")
+
+    def data_received(self, data: bytes) -> None:
+        del data
+        self._work.answered()
+        self.send()
+
+    def send(self) -> None:
+        request = self._work.take()
+        if request is not None:
+            self._transport.write(request)
+
+
+class _Reading(_Flooding):
+    """Reads each answer to its end and looks at its status."""
+
+    def __init__(self, work: _Work) -> None:
+        import httptools  # noqa: PLC0415  (only this child needs it)
+
+        super().__init__(work)
+        self._parser = httptools.HttpResponseParser(self)
+
+    def data_received(self, data: bytes) -> None:
+        self._parser.feed_data(data)
+
+    def on_message_complete(self) -> None:
+        status = self._parser.get_status_code()
+        if status != HTTPStatus.NO_CONTENT:
+            self._work.fail(f"the receiver answered {status}")
+            return
+        self._work.answered()
+        self.send()
+
+
+async def _over_lines(
+    protocol: Callable[[_Work], _Flooding], requests: list[bytes], in_flight: int, port: int
+) -> dict[str, Any]:
+    loop, work = asyncio.get_running_loop(), _Work(requests)
+    lines = [(await loop.create_connection(lambda: protocol(work), "127.0.0.1", port))[1] for _ in range(in_flight)]
     meter = Meter()
     for line in lines:
         line.send()
-    await over.wait()
+    await work.over
     return meter.stop(len(requests))
 
 

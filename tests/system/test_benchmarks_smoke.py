@@ -36,9 +36,9 @@ def are_positive(told: dict[str, Any], *names: str) -> bool:
 
 def test_delivery_tells_what_each_contestant_costs(tmp_path: Path) -> None:
     told = last_line("delivery", tmp_path, "--deliveries", "100", "--endpoints", "10", "--naive", "10", "--rounds", "1")
-    assert are_positive(told, "ratio_drain", "ratio_steady", "ratio_naive_httpx")
+    assert are_positive(told, "ratio_drain", "ratio_steady", "ratio_limit", "ratio_naive_httpx")
     assert are_positive(told["receiver"], "per_second", "cpu_us", "share")
-    for contestant in ("baseline", "drain", "steady", "drain_quiet", "steady_quiet", "naive_httpx"):
+    for contestant in ("baseline", "drain", "steady", "drain_quiet", "steady_quiet", "limit", "naive_httpx"):
         assert are_positive(told[contestant], "per_second", "cpu_us", "rss_mb")
     for part in ("drain", "steady"):
         assert are_positive(told[part], "statements")
