@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 
 import pytest
 from hypothesis import example, given, settings
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from tests.server.outbound.servers import EMPTY_OK, LONG, Peer, Server, to
 from video_translation_server.model import Outcome, OutcomeKind
 from video_translation_server.outbound import AddressPolicy, Http1Sender
-from video_translation_server.outbound.answer import Answer
+from video_translation_server.outbound.answer import Answer, Memory
 
 pytestmark = pytest.mark.fuzz
 
@@ -72,6 +73,84 @@ def test_an_answer_is_the_same_however_it_is_cut_into_pieces(parts: list[bytes])
     expected = read([whole])
     assert read(parts) == expected
     assert read([whole[at : at + 1] for at in range(len(whole))]) == expected
+
+
+def seen(answer: Answer) -> tuple[object, ...]:
+    """All that a connection reads from an answer."""
+    told = (answer.status, answer.retry_after, answer.body, answer.received)
+    return (*told, answer.ended, answer.cut, answer.fault, answer.reusable)
+
+
+class Pair:
+    """The same connection twice, once with the memory that others share; both must always say the same."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._answers = Answer(4000, 2000, memory), Answer(4000, 2000)
+        self._served = False
+
+    def take(self, pieces: list[bytes]) -> bool:
+        """One answer in its pieces, as `Wire` feeds them; whether the connection may carry the next one."""
+        if self._served:
+            self._each(Answer.begin)
+        self._served = True
+        for at, piece in enumerate(pieces, 1):
+            if self._each(lambda answer, piece=piece: answer.feed(piece)):  # type: ignore[misc]
+                # Bytes that come behind an answer close its connection.
+                return at == len(pieces) and self._answers[0].ended and self._answers[0].reusable
+        self._each(Answer.eof)
+        return False
+
+    def _each(self, do: Callable[[Answer], object]) -> object:
+        first, second = (do(answer) for answer in self._answers)
+        assert first == second
+        assert seen(self._answers[0]) == seen(self._answers[1])
+        return first
+
+
+# Few and whole, so that most of them come again: on the same connection, on another, or at the end of a longer one.
+known = st.sampled_from(
+    [
+        EMPTY_OK,
+        EMPTY_OK + b"\r\n",
+        EMPTY_OK + b"\r",
+        b"\r\n" + EMPTY_OK,
+        EMPTY_OK + EMPTY_OK,
+        EMPTY_OK.replace(b"1.1", b"1.0"),
+        b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nConnection: upgrade\r\nUpgrade: x\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 101 S\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n",
+        b"HTTP/1.1 100 C\r\n\r\n",
+        b"HTTP/1.1 100 C\r\nRetry-After: 1\r\n\r\n" + EMPTY_OK,
+        b"HTTP/1.1 204 X\r\n\r\n",
+        b"HTTP/1.1 204 X\r\nContent-Length: 5\r\n\r\nhello",
+        b"HTTP/1.1 304 X\r\nContent-Length: 5\r\n\r\n",
+        b"HTTP/1.1 503 X\r\nRetry-After: 7\r\nContent-Length: 2\r\n\r\nhi",
+        b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(EMPTY_OK),
+        b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(EMPTY_OK), EMPTY_OK),
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nRetry-After: 9\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n\r\nuntil the end",
+        b"2\r\nhi\r\n0\r\n\r\n",
+        b"\r\n",
+        b"\n",
+        b"\r",
+    ]
+)
+one_answer = st.lists(known, min_size=1, max_size=3) | answers.map(lambda parts: [part for part in parts if part])
+connections = st.lists(st.lists(one_answer, min_size=1, max_size=5), min_size=1, max_size=5)
+
+
+@given(connections=connections)
+@settings(max_examples=max(500, settings().max_examples), deadline=None)
+def test_a_memory_that_connections_share_changes_nothing_that_they_read(
+    connections: list[list[list[bytes]]],
+) -> None:
+    memory: Memory = {}
+    for _ in range(2):  # the second time with all that the first has left
+        for answered in connections:
+            pair = Pair(memory)
+            any(not pair.take(pieces) for pieces in answered)
 
 
 async def talk(parts: list[bytes], end: str) -> None:
