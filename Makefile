@@ -4,6 +4,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 WORKERS ?= 4
 FUZZ_SECONDS ?= 60
+STORE ?= sqlite
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
@@ -69,12 +70,12 @@ example-test: $(VENV)/runtime ## run the example's tests from built wheels, in a
 	@.ci/example-test
 
 .PHONY: chaos
-chaos: $(VENV)/dev ## kill the server for 5 minutes, compare what arrived with its log (OPTIONS="--kills 20 --seconds 60")
-	@$(BIN)/python -m tests.chaos $(OPTIONS)
+chaos: $(VENV)/dev ## kill servers for 5 minutes, compare what arrived with the log (STORE=postgresql: three; OPTIONS="--kills 20")
+	@$(BIN)/python -m tests.chaos --store $(STORE) $(OPTIONS)
 
 .PHONY: bench-delivery
-bench-delivery: $(VENV)/dev ## what a durable delivery costs, beside a bare protocol, aiohttp and naive httpx (FLAGS="--profile": where it goes)
-	@$(BIN)/python -m benchmarks.delivery $(FLAGS)
+bench-delivery: $(VENV)/dev ## what a durable delivery costs, beside a bare protocol, aiohttp and naive httpx (FLAGS="--profile"; STORE=postgresql)
+	@$(BIN)/python -m benchmarks.$(if $(filter postgresql,$(STORE)),shared,delivery) $(FLAGS)
 
 .PHONY: bench-latency
 bench-latency: $(VENV)/dev ## from a transition to its push, beside a bare POST and polling (FLAGS="..." adds options)

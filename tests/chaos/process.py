@@ -29,6 +29,7 @@ class ServerProcess:
     Attributes:
         first_delivery: When its log first told of a settled delivery. The log line is the witness, not a receipt:
             it is written after the commit that settles, so that the time is never too good.
+        last_delivery: When it last did.
         gave_up: Attempts that it ended at their deadline, although the receiver had the request.
         errors: Log lines of level error: there is no reason for any.
     """
@@ -40,6 +41,7 @@ class ServerProcess:
         self._listens = False
         self._announced = asyncio.Event()
         self.first_delivery: float | None = None
+        self.last_delivery: float | None = None
         self.gave_up: Counter[Pair] = Counter()
         self.errors: list[str] = []
         self._readers = asyncio.gather(self._read_stdout(), self._read_stderr())
@@ -104,6 +106,7 @@ class ServerProcess:
         if line.get("event") != "attempt":
             return
         if line["verdict"] == "delivered":
-            self.first_delivery = self.first_delivery or time.monotonic()
+            self.last_delivery = time.monotonic()
+            self.first_delivery = self.first_delivery or self.last_delivery
         elif line["outcome"] in DEADLINES:
             self.gave_up[Pair(line["endpoint_id"], line["event_id"])] += 1

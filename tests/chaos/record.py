@@ -85,6 +85,8 @@ class Record:
         owed: Per endpoint, the logged transitions that it subscribed to and that came after it was made.
         set_aside: Pairs that the engine gave up on purpose, as older than what it delivered (DESIGN D9).
         gave_up: Attempts that the server's log says it ended at their deadline, by life and pair.
+        in_doubt: With several servers, what may have been sent and was not settled when trouble came.
+        most_recovery: Seconds within which deliveries must go on.
         recoveries: Seconds from a restarted server's first ready answer to its first settled delivery.
         attempts: Attempts that were settled.
         trouble: What else went wrong, in words.
@@ -98,6 +100,8 @@ class Record:
     set_aside: frozenset[Pair] = frozenset()
     kills: list[Kill] = field(default_factory=list)
     gave_up: Counter[tuple[int, Pair]] = field(default_factory=Counter)
+    in_doubt: Counter[Pair] = field(default_factory=Counter)
+    most_recovery: float = 2.0
     recoveries: list[float] = field(default_factory=list)
     attempts: int = 0
     trouble: list[str] = field(default_factory=list)

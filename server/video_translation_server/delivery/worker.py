@@ -213,6 +213,8 @@ class Worker:
                 continue
             try:
                 await self._store.renew_claims(claims, lease=self._lease)
+            except StoreError as error:
+                log.warning("leases not renewed; tried again", pause=self._lease / 3, error=str(error))
             except Exception:
                 # The attempts go on: at the next third of the lease it may work, and the fence guards what they settle.
                 log.exception("leases not renewed; tried again", pause=self._lease / 3)

@@ -24,7 +24,6 @@ from video_translation_server.wire.events import NOTICES, iso_time, notice_event
 _COLUMNS = "n, id, workspace_id, url, failing_since, strain, paused_until, status"
 # In one order, so that two servers never wait for each other in a circle.
 _HOLD = f"SELECT {_COLUMNS} FROM endpoints WHERE n = ANY($1::bigint[]) ORDER BY n FOR NO KEY UPDATE"
-_UNWELL = "SELECT n FROM endpoints WHERE n = ANY($1::bigint[]) AND (failing_since IS NOT NULL OR strain > 0)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +49,11 @@ class Ward:
     rules: Rules
     notices: list[News] = field(default_factory=list)
 
-    async def follow(self, settled: Iterable[tuple[int, Settlement]]) -> int:
-        """Bring the health of each endpoint (by row number) up to date; how many notices that made."""
+    async def follow(self, settled: Iterable[tuple[int, Settlement]], unwell: set[int]) -> int:
+        """Bring the health of each endpoint (by row number) up to date; how many notices that made.
+
+        One that answers and is not `unwell` (it fails, or is strained) is not touched.
+        """
         answering: set[int] = set()
         failing: dict[int, list[Settlement]] = {}
         for number, settlement in settled:
@@ -59,7 +61,7 @@ class Ward:
                 answering.add(number)
             else:
                 failing.setdefault(number, []).append(settlement)
-        for endpoint in await self._hold(answering, failing):
+        for endpoint in await self._hold(answering & unwell | set(failing)):
             if endpoint.number in answering and (endpoint.failing_since is not None or endpoint.strain > 0):
                 endpoint = await self._recover(endpoint)  # noqa: PLW2901  (as it is now)
             if endpoint.number in failing:
@@ -69,11 +71,8 @@ class Ward:
             await log.append(self.connection, self.notices)
         return len(self.notices)
 
-    async def _hold(self, answering: Iterable[int], failing: Iterable[int]) -> list[_Endpoint]:
-        """The endpoints whose health may change; one that answers and never failed is not touched."""
-        touched = set(failing)
-        if answering:
-            touched |= {row[0] for row in await self.connection.fetch(_UNWELL, list(answering))}
+    async def _hold(self, touched: set[int]) -> list[_Endpoint]:
+        """The endpoints whose health may change."""
         if not touched:
             return []
         return [_Endpoint(*row) for row in await self.connection.fetch(_HOLD, list(touched))]

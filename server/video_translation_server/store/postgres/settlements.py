@@ -50,7 +50,8 @@ logged AS (
   INSERT INTO attempts (delivery, number, started_at, duration, kind, status, detail, retry_after, body, address)
   SELECT id, number, started_at, duration, kind, status, detail, retry_after, body, address
   FROM settled JOIN given USING (id))
-SELECT id, endpoint, job, lane FROM settled
+SELECT settled.id, endpoint, job, lane, p.failing_since IS NOT NULL OR p.strain > 0
+FROM settled JOIN endpoints p ON p.n = endpoint
 """
 
 
@@ -90,7 +91,9 @@ async def settle(connection: Connection, settlements: Sequence[Settlement], now:
     held = [settlement for settlement in settlements if settlement.claim.delivery_id in places]
     await _move_lanes_on(connection, held, places, now)
     ward = Ward(connection, now, rules)
-    notices = await ward.follow((places[settlement.claim.delivery_id].endpoint, settlement) for settlement in held)
+    unwell = {row[1] for row in rows if row[4]}
+    settled = ((places[settlement.claim.delivery_id].endpoint, settlement) for settlement in held)
+    notices = await ward.follow(settled, unwell)
     return Settled(answers, notices)
 
 
