@@ -7,6 +7,8 @@ import asyncio
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
+import structlog
+
 from video_translation_server.chance import Chance
 from video_translation_server.clock import Clock
 from video_translation_server.delivery.attempt import Attempter
@@ -27,8 +29,13 @@ from video_translation_server.simulation.preflight import Inspect
 from video_translation_server.store import Retention, Store
 from video_translation_server.upkeep import Upkeep
 
+
+log = structlog.get_logger("app")
+
 ABANDONED = 3600.0
 """Seconds after which an unfinished file in a folder that several servers share is nobody's any more."""
+
+WILDCARDS = ("0.0.0.0", "::")  # noqa: S104  (told, not bound)
 
 FILMS = "films"
 """The folder of made files, in that of uploaded ones."""
@@ -126,6 +133,8 @@ def make_worker(settings: Settings, store: Store, attempter: Attempter, clock: C
 
 async def make_links(settings: Settings, store: Store, url: str | None, names: Names) -> Links:
     """What makes the URLs of files."""
+    if settings.public_url is None and settings.host in WILDCARDS:
+        log.warning("the URLs of files name no host that others can reach; give --public-url", host=settings.host)
     return Links(
         base=settings.public_url or url or f"http://{settings.host}:{settings.port}",
         key=await store.file_key(names.token("files", 32)),

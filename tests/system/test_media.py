@@ -4,7 +4,10 @@ import io
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import av
@@ -105,6 +108,58 @@ def test_a_url_dies_with_the_virtual_clock_and_a_new_one_is_read(
     assert (dead.status_code, dead.json()["error"]["code"]) == (403, "forbidden")
     fresh = api.get(f"{JOBS}/{job['id']}").json()["data"]["video_url"]
     assert httpx.head(fresh, trust_env=False).status_code == 200
+
+
+class _Film(BaseHTTPRequestHandler):
+    """One film at /film.mp4, by way of /moved."""
+
+    def do_GET(self) -> None:
+        content = clip(SECONDS)
+        if self.path == "/moved":
+            self.send_response(302)
+            self.send_header("Location", "/film.mp4")
+            self.end_headers()
+        elif self.path == "/film.mp4":
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+        else:
+            self.send_error(404)
+
+    def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002  (the library's name)
+        """Say nothing."""
+
+
+@pytest.fixture
+def source() -> Iterator[str]:
+    """The URL of a server of videos."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Film) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_the_clock_waits_until_a_video_at_a_url_has_been_looked_at(source: str, tmp_path: Path) -> None:
+    settings = {"fetch_videos": True, "seconds_per_video_minute": 60, "translation_time": "0-0"}
+    with (
+        TranslationServer(tmp_path, **settings) as server,
+        httpx.Client(base_url=server.url, trust_env=False) as api,
+    ):
+        jobs = []
+        for path in ("/moved", "/none.mp4"):
+            body = {"video": {"type": "url", "url": source + path}, "output_languages": ["English"]}
+            jobs += api.post(JOBS, json=body).json()["data"]["video_translation_ids"]
+        server.advance(SECONDS - 1)
+        good, bad = [api.get(f"{JOBS}/{job_id}").json()["data"] for job_id in jobs]
+        assert (good["status"], good["duration"]) == ("running", SECONDS)
+        assert (bad["status"], bad["failure_message"][-14:]) == ("failed", "it answers 404")
+        server.advance(1)
+        assert api.get(f"{JOBS}/{jobs[0]}").json()["data"]["status"] == "completed"
+        events = api.get("/v3/webhooks/events", params={"limit": 100}).json()["data"]
+        assert "video_translate.preflight.download_failed" in {event["event_type"] for event in events}
 
 
 def test_what_is_no_video_is_refused_at_the_submission(api: httpx.Client) -> None:

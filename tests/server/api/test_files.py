@@ -217,3 +217,9 @@ async def test_a_restarted_server_knows_its_urls_again(tmp_path: Path) -> None:
         job, clock = await completed(rig), rig.clock
     async with serving(tmp_path, seed=None, clock=clock) as rig:
         assert (await rig.http.get(local(job["vtt_caption_url"]))).status_code == 200
+
+
+async def test_a_server_for_everybody_is_told_that_its_urls_name_nobody(tmp_path: Path) -> None:
+    for public_url, warned in {None: 1, "https://media.example": 0}.items():
+        async with serving(tmp_path, host="0.0.0.0", api_keys="key", public_url=public_url) as rig:
+            assert len(rig.lines("the URLs of files name no host that others can reach; give --public-url")) == warned
