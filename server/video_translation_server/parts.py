@@ -29,7 +29,6 @@ from video_translation_server.simulation.preflight import Inspect
 from video_translation_server.store import Retention, Store
 from video_translation_server.upkeep import Upkeep
 
-
 log = structlog.get_logger("app")
 
 ABANDONED = 3600.0

@@ -359,6 +359,7 @@ async def test_while_the_store_fails_attempts_go_on_and_are_settled_when_it_is_b
 
 
 LOOPS = {
+    "jobs_in_preflight": "preflight",
     "due_jobs": "simulation",
     "next_job_due": "simulation",
     "record": "simulation",
