@@ -153,10 +153,18 @@ def _text(level: str, event: str, values: dict[str, Any]) -> str:
         said = tuple(values.values())
     line = _pairs(tuple(values)) % said
     # Looked at as a whole, which is cheap; where that raises a doubt, value by value.
-    if not line.isprintable() or line.count(" ") > len(values) or "= " in line or line.endswith("="):
+    if not _is_printable(line) or line.count(" ") > len(values) or "= " in line or line.endswith("="):
         line = _pairs(tuple(values)) % tuple(_word(str(value)) for value in said)
     head = f"{_now()} - {level.upper()} - {event}"
     return f"{head}{line}\n" if trace is None else f"{head}{line}\n{trace}\n"
+
+
+def _is_printable(line: str) -> bool:
+    """As `str.isprintable`, which looks every character up in a table, where nearly all lines are ASCII."""
+    return not line.encode().translate(None, _PRINTABLE) if line.isascii() else line.isprintable()
+
+
+_PRINTABLE = bytes(range(0x20, 0x7F))
 
 
 @lru_cache(maxsize=256)

@@ -96,8 +96,8 @@ def log_settlements(settlements: Sequence[Settlement], held: Sequence[bool]) -> 
                 number=attempt.number,
                 outcome=outcome.kind,
                 status=outcome.status,
-                detail=outcome.detail or None,
                 ms=round(attempt.duration * 1000, 1),
+                **({"detail": outcome.detail} if outcome.detail else {}),
             )
 
 
