@@ -66,6 +66,8 @@ BEYOND_A_SCHEMA = {
     "callback_events": "go with callback_url",
     "callback_url": "can be called",
     "batch_ids": "are ids with commas between them",
+    "translation_time": "is a time, or a range that ends later than it begins",
+    "polls": "go with the progression manual",
 }
 """The `param` of a refusal that a request may meet although its description allows it, and what it would have to be."""
 

@@ -3,7 +3,7 @@
 They are ours alone; what they do is said in contract/README.md.
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
@@ -104,25 +104,33 @@ class FaultRequest(Strict):
         return kind
 
 
-class ConfigRequest(Strict):
-    """Body of `PATCH /_sim/config`: settings of `serve`, by name; which values they take is said there."""
+_LONGEST = 10 * 365 * 86400
+_Share = Annotated[float, Field(default_factory=float, ge=0, le=1)]
+_Seconds = Annotated[float, Field(default_factory=float, ge=0, le=_LONGEST)]
 
-    translation_time: float | str | list[float] | None = None
-    time_distribution: str | None = None
-    seconds_per_video_minute: float | None = None
-    video_length: float | None = None
-    precision_factor: float | None = None
-    language_factor: float | None = None
-    pending_share: float | None = None
-    error_rate: float | None = None
-    error_message: str | None = None
-    error_retries: int | None = None
-    stall_rate: float | None = None
-    stall_timeout: float | None = None
-    progress_steps: int | None = None
-    progression: str | None = None
-    polls: int | None = None
-    url_delay: float | None = None
+
+class ConfigRequest(Strict):
+    """Body of `PATCH /_sim/config`: settings of `serve`, by name.
+
+    What is not given stays as it is: no default is looked at, and so none is described.
+    """
+
+    translation_time: float | str | list[float] = Field(default_factory=float)
+    time_distribution: Literal["fixed", "uniform", "lognormal"] = Field(default_factory=lambda: "fixed")
+    seconds_per_video_minute: _Seconds
+    video_length: _Seconds
+    precision_factor: float = Field(default_factory=float, gt=0, le=1000)
+    language_factor: float = Field(default_factory=float, ge=0, le=1000)
+    pending_share: _Share
+    error_rate: _Share
+    error_message: str | None = Field(default_factory=lambda: None, min_length=1, max_length=1000)
+    error_retries: int = Field(default_factory=int, ge=0, le=100)
+    stall_rate: _Share
+    stall_timeout: float = Field(default_factory=float, gt=0, le=_LONGEST)
+    progress_steps: int = Field(default_factory=int, ge=1, le=100)
+    progression: Literal["time", "immediate", "manual"] = Field(default_factory=lambda: "time")
+    polls: int | None = Field(default_factory=lambda: None, ge=1)
+    url_delay: float = Field(default_factory=float, ge=0, le=365 * 86400)
 
 
 class ConfigAnswer(BaseModel):
