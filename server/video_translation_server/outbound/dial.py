@@ -22,6 +22,7 @@ OpenSocket = Callable[[int, str, int], socket.socket]
 MakeWire = Callable[[Place, str], Wire]
 
 _MAX_DETAIL = 300
+_CLOSED = "the sender was closed before the connection was made"
 _GOODBYE = 1.0  # seconds for the other side to answer the end of TLS
 
 
@@ -141,6 +142,8 @@ class Dialler:
 
     async def _reach(self, place: Place, address: str, *, when: float, deadline: float) -> Wire | Outcome:
         """Connect to one address."""
+        if self._closed:  # an attempt that had not begun when the sender was closed
+            return Outcome(kind=OutcomeKind.RESET, detail=_CLOSED, address=address)
         reason = self._policy.refusal(address)
         if reason is not None:
             return blocked(reason)
@@ -198,7 +201,7 @@ class Dialler:
 
     def _expired(self, phase: OutcomeKind, within: str) -> tuple[OutcomeKind, str]:
         if self._closed:
-            return OutcomeKind.RESET, "the sender was closed before the connection was made"
+            return OutcomeKind.RESET, _CLOSED
         if phase is OutcomeKind.TLS:
             return phase, f"the TLS handshake did not end {within}"
         return OutcomeKind.CONNECT_TIMEOUT, f"no connection {within}"

@@ -10,11 +10,12 @@ import pytest
 import uvloop
 
 from tests.server.outbound.aiohttp_engine.sender import AiohttpSender
-from tests.server.outbound.servers import Handler, Server
+from tests.server.outbound.servers import Handler, Server, a_full_port
 from video_translation_server.outbound import AddressPolicy, Http1Sender, Sender
 
 Serve = Callable[..., Coroutine[Any, Any, Server]]
 MakeSender = Callable[..., Sender]
+Move = Callable[[float], Coroutine[Any, Any, None]]
 LoopFactories = dict[str, Callable[[], asyncio.AbstractEventLoop]]
 ENGINES: dict[str, Callable[..., Sender]] = {"aiohttp": AiohttpSender, "http1": Http1Sender}
 
@@ -23,9 +24,9 @@ def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> L
     """Whatever meets the network runs on both event loops; the table of hostile targets does not meet it."""
     del config
     factories: LoopFactories = {"asyncio": asyncio.new_event_loop}
-    if {"make_sender", "serve"} & set(
-        getattr(item, "fixturenames", ())
-    ) and item.path.name != "test_hostile_targets.py":
+    names = set(getattr(item, "fixturenames", ()))
+    # The clock of uvloop cannot be moved.
+    if {"make_sender", "serve"} & names and "move" not in names and item.path.name != "test_hostile_targets.py":
         factories["uvloop"] = uvloop.new_event_loop
     return factories
 
@@ -67,3 +68,26 @@ async def make_sender(engine: str) -> AsyncIterator[MakeSender]:
 def sender(make_sender: MakeSender) -> Sender:
     """A sender that may call loopback, with the defaults."""
     return make_sender()
+
+
+@pytest.fixture
+async def move(monkeypatch: pytest.MonkeyPatch) -> Move:
+    """Move the event loop's clock on by so many seconds: `await move(60)`. What was due by then has run."""
+    loop = asyncio.get_running_loop()
+    real, ahead = loop.time, 0.0
+
+    async def forward(seconds: float) -> None:
+        nonlocal ahead
+        ahead += seconds
+        for _ in range(3):
+            await asyncio.sleep(0)
+
+    monkeypatch.setattr(loop, "time", lambda: real() + ahead)
+    return forward
+
+
+@pytest.fixture
+async def full_port() -> AsyncIterator[int]:
+    """A port on which nobody answers a connect."""
+    async with a_full_port() as port:
+        yield port

@@ -8,7 +8,7 @@ import contextlib
 import socket
 import ssl
 import struct
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 Handler = Callable[["Peer"], Awaitable[None]]
 SHORT = 0.2  # seconds, where running out of time is the point
@@ -113,3 +113,20 @@ def always(answer: bytes) -> Handler:
             await peer.say(answer)
 
     return handle
+
+
+@contextlib.asynccontextmanager
+async def a_full_port() -> AsyncIterator[int]:
+    """A listening port whose queue is full: further connects get no answer."""
+    loop = asyncio.get_running_loop()
+    with contextlib.ExitStack() as stack:
+        listening = stack.enter_context(socket.socket())
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(0)
+        fillers = [stack.enter_context(socket.socket()) for _ in range(8)]
+        for filler in fillers:
+            filler.setblocking(False)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await asyncio.gather(*(loop.sock_connect(filler, listening.getsockname()) for filler in fillers))
+        yield listening.getsockname()[1]

@@ -1,11 +1,9 @@
 """Attempts that end before the request is sent: names, connects, refusals."""
 
-import asyncio
-import contextlib
 import errno
 import socket
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 
 import pytest
 
@@ -28,23 +26,6 @@ async def test_refused(sender: Sender, closed_port: int) -> None:
     outcome = await sender.post(to(closed_port), {}, b"x", deadline=LONG)
     assert (outcome.kind, outcome.status, outcome.address) == (OutcomeKind.REFUSED, None, "127.0.0.1")
     assert outcome.detail == "the connection was refused"
-
-
-@pytest.fixture
-async def full_port() -> AsyncIterator[int]:
-    """A listening port whose queue is full: further connects get no answer."""
-    loop = asyncio.get_running_loop()
-    with contextlib.ExitStack() as stack:
-        listening = stack.enter_context(socket.socket())
-        listening.bind(("127.0.0.1", 0))
-        listening.listen(0)
-        for _ in range(8):
-            filler = stack.enter_context(socket.socket())
-            filler.setblocking(False)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(0.05):
-                    await loop.sock_connect(filler, listening.getsockname())
-        yield listening.getsockname()[1]
 
 
 async def test_connect_timeout(make_sender: MakeSender, full_port: int) -> None:
