@@ -3,13 +3,14 @@
 import asyncio
 import contextlib
 import ssl
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any
 
 import pytest
 import uvloop
 
 from tests.server.outbound.aiohttp_engine.sender import AiohttpSender
+from tests.server.outbound.audit import Audit, hearing
 from tests.server.outbound.servers import Handler, Server, a_full_port
 from video_translation_server.outbound import AddressPolicy, Http1Sender, Sender
 
@@ -91,3 +92,10 @@ async def full_port() -> AsyncIterator[int]:
     """A port on which nobody answers a connect."""
     async with a_full_port() as port:
         yield port
+
+
+@pytest.fixture
+def audit() -> Iterator[Audit]:
+    """Whom the test connects to, and what it looks up."""
+    with hearing() as heard:
+        yield heard

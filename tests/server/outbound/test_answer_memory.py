@@ -2,6 +2,9 @@
 
 import pytest
 
+from tests.server.outbound.conftest import Serve
+from tests.server.outbound.servers import LONG, always, to
+from video_translation_server.outbound import AddressPolicy, Http1Sender
 from video_translation_server.outbound.answer import Answer, Memory
 
 WHOLE = [
@@ -69,3 +72,17 @@ def test_memory_is_bounded() -> None:
     for number in range(1000):
         Answer(100, 50, memory).feed(b"HTTP/1.1 200 OK\r\nDate: %d\r\nContent-Length: 0\r\n\r\n" % number)
     assert 0 < len(memory) <= 256
+
+
+async def test_each_sender_remembers_by_its_own_limits(serve: Serve) -> None:
+    server = await serve(always(b"HTTP/1.1 200 OK\r\nContent-Length: 40\r\n\r\n" + b"a" * 40))
+    policy = AddressPolicy(allow_loopback=True)
+    senders = [
+        Http1Sender(policy, max_body=max_body, keep_body=keep_body)
+        for max_body, keep_body in ((100, 50), (100, 10), (20, 10))
+    ]
+    for _ in range(2):
+        outcomes = [await sender.post(to(server.port), {}, b"x", deadline=LONG) for sender in senders]
+        assert [(len(one.body), bool(one.detail)) for one in outcomes] == [(40, False), (10, False), (10, True)]
+    for sender in senders:
+        await sender.close()

@@ -1,6 +1,7 @@
 """Hostile targets against a connector that only records: each is refused with a reason, nobody is dialled.
 
-The recorder stands below the guard, so that a regression shows as a record and not as a call.
+The recorder stands below the guard, so that a regression shows as a record and not as a call. A way around it shows
+all the same: the interpreter itself tells whom this process connects to, and what names it looks up.
 """
 
 import dataclasses
@@ -10,6 +11,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.server.outbound.audit import Audit
 from tests.server.outbound.conftest import MakeSender, Serve
 from tests.server.outbound.servers import LONG, always
 from video_translation_server.errors import InvalidError
@@ -123,7 +125,7 @@ LITERALS = [
 
 
 @pytest.mark.parametrize("host", [host for _, host in LITERALS], ids=[what for what, _ in LITERALS])
-async def test_a_hostile_literal(make_sender: MakeSender, recorder: Recorder, host: str) -> None:
+async def test_a_hostile_literal(make_sender: MakeSender, recorder: Recorder, audit: Audit, host: str) -> None:
     lookups: list[str] = []
 
     def lookup(name: str) -> tuple[str, ...]:
@@ -140,6 +142,7 @@ async def test_a_hostile_literal(make_sender: MakeSender, recorder: Recorder, ho
         assert " is " in outcome.detail
         assert outcome.address is None
     assert recorder.dialled == []
+    assert (audit.connects, audit.lookups) == ([], [])
     assert lookups == []
 
 
@@ -164,12 +167,13 @@ async def test_a_hostile_literal(make_sender: MakeSender, recorder: Recorder, ho
         "127.0.0.1",
     ],
 )
-async def test_a_hostile_url(make_sender: MakeSender, recorder: Recorder, url: str) -> None:
+async def test_a_hostile_url(make_sender: MakeSender, recorder: Recorder, audit: Audit, url: str) -> None:
     sender = make_sender(STRICT, open_socket=recorder)
     outcome = await sender.post(url, {}, b"x", deadline=LONG)
     assert outcome.kind is OutcomeKind.BLOCKED
     assert outcome.detail
     assert recorder.dialled == []
+    assert (audit.connects, audit.lookups) == ([], [])
 
 
 @pytest.mark.parametrize(
@@ -190,7 +194,7 @@ async def test_a_hostile_url(make_sender: MakeSender, recorder: Recorder, url: s
     ],
 )
 async def test_a_name_with_any_forbidden_address(
-    make_sender: MakeSender, recorder: Recorder, addresses: tuple[str, ...]
+    make_sender: MakeSender, recorder: Recorder, audit: Audit, addresses: tuple[str, ...]
 ) -> None:
     sender = make_sender(STRICT, open_socket=recorder, resolver=PoolResolver(lookup=lambda _: addresses))
     for scheme in ("http", "https"):
@@ -198,6 +202,7 @@ async def test_a_name_with_any_forbidden_address(
         assert outcome.kind is OutcomeKind.BLOCKED
         assert outcome.detail.startswith("good.test resolves to a forbidden address: ")
     assert recorder.dialled == []
+    assert (audit.connects, audit.lookups) == ([], [])
 
 
 def changing(*replies: tuple[str, ...]) -> Callable[[str], tuple[str, ...]]:
@@ -272,3 +277,14 @@ async def test_the_recorder_does_record_who_may_be_called(
     outcome = await sender.post(f"http://{host}/", {}, b"x", deadline=LONG)
     assert outcome.kind is OutcomeKind.REFUSED
     assert len(recorder.dialled) == 1
+
+
+async def test_the_interpreter_does_tell_whom_the_sender_connects_to(
+    make_sender: MakeSender, serve: Serve, audit: Audit
+) -> None:
+    """And that it never asks for a name by itself: each goes through the resolver's few threads."""
+    server = await serve(always(b"HTTP/1.1 204 X\r\n\r\n"))
+    sender = make_sender(AddressPolicy(allow_loopback=True), resolver=PoolResolver(lookup=lambda _: ("127.0.0.1",)))
+    assert (await sender.post(f"http://good.test:{server.port}/", {}, b"x", deadline=LONG)).status == 204
+    assert audit.connects == [("127.0.0.1", server.port)]
+    assert set(audit.lookups) <= {"127.0.0.1"}

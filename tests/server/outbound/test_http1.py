@@ -1,4 +1,4 @@
-"""Our own engine from the inside: request bytes, the pool, TLS sessions, and what is left when it ends."""
+"""Our own engine from the inside: request bytes, many requests at once, TLS sessions."""
 
 import asyncio
 import gc
@@ -11,16 +11,12 @@ import pytest
 import trustme
 
 from tests.server.outbound.conftest import Serve
-from tests.server.outbound.servers import EMPTY_OK, LONG, SHORT, Peer, always, to
+from tests.server.outbound.servers import EMPTY_OK, LONG, Peer, always, to
 from video_translation_server.model import OutcomeKind
 from video_translation_server.outbound import AddressPolicy, Http1Sender, PoolResolver
-from video_translation_server.outbound.answer import Answer
 from video_translation_server.outbound.dial import plain_socket
-from video_translation_server.outbound.exchange import Exchange
-from video_translation_server.outbound.pool import Pool
 from video_translation_server.outbound.request import Place, place_of, request_bytes
 from video_translation_server.outbound.target import read_target
-from video_translation_server.outbound.wire import Wire
 
 LOOPBACK = AddressPolicy(allow_loopback=True)
 
@@ -92,155 +88,6 @@ def test_a_header_in_latin_1_and_with_a_tab_is_sent() -> None:
     assert b"\r\nX: \xe9\t!\r\n" in request_bytes(place("http://h.test/"), {"X": "é\t!"}, b"")
 
 
-class Transport(asyncio.Transport):
-    """A transport that goes nowhere and tells whether it was closed."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.written: list[bytes] = []
-        self.closed = ""
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        self.written.append(bytes(data))
-
-    def get_write_buffer_size(self) -> int:
-        return 0
-
-    def is_closing(self) -> bool:
-        return bool(self.closed)
-
-    def close(self) -> None:
-        self.closed = self.closed or "closed"
-
-    def abort(self) -> None:
-        self.closed = "aborted"
-
-
-def wire(pool: Pool, host: str = "a.test") -> tuple[Wire, Transport]:
-    transport = Transport()
-    made = Wire(
-        asyncio.get_running_loop(),
-        pool,
-        origin=("http", host, 80),
-        address="127.0.0.1",
-        answer=Answer(100, 100),
-        max_body=100,
-    )
-    made.connection_made(transport)
-    return made, transport
-
-
-def ask(made: Wire, deadline: float = LONG) -> Exchange:
-    loop = asyncio.get_running_loop()
-    place = place_of("http://a.test/", read_target("http://a.test/"))
-    exchange = Exchange(loop, place, b"request", when=loop.time() + deadline, deadline=deadline)
-    made.send(exchange)
-    return exchange
-
-
-async def idle(pool: Pool, host: str = "a.test") -> tuple[Wire, Transport]:
-    made, transport = wire(pool, host)
-    answered = ask(made)
-    made.data_received(EMPTY_OK)
-    assert (await answered).status == 200
-    return made, transport
-
-
-async def end(pool: Pool, *transports: tuple[Wire, Transport]) -> None:
-    for made, _ in transports:
-        made.connection_lost(None)
-    await pool.close()
-
-
-async def test_the_connection_that_was_used_last_is_taken_first_and_an_old_one_never() -> None:
-    pool = Pool(LONG)
-    wires = [await idle(pool) for _ in range(3)]
-    now = asyncio.get_running_loop().time()
-    assert pool.take(("http", "b.test", 80), now) is None
-    assert pool.take(("http", "a.test", 80), now) is wires[2][0]
-    assert pool.take(("http", "a.test", 80), now + LONG) is None
-    assert wires[1][1].closed == "closed"
-    assert pool.take(("http", "a.test", 80), now) is wires[0][0]
-    assert pool.take(("http", "a.test", 80), now) is None
-    await end(pool, *wires)
-
-
-async def test_the_pool_keeps_so_many_per_origin_and_in_all() -> None:
-    pool = Pool(LONG, max_idle=3, max_idle_per_origin=2)
-    wires = [await idle(pool, host) for host in ("a", "a", "a", "b", "c")]
-    assert [transport.closed for _, transport in wires] == ["closed", "closed", "", "", ""]
-    await end(pool, *wires)
-
-
-async def test_the_sweep_closes_what_was_idle_for_too_long() -> None:
-    pool = Pool(SHORT * 2)
-    wires = [await idle(pool)]
-    await asyncio.sleep(SHORT)
-    wires.append(await idle(pool, "b.test"))
-    await asyncio.sleep(SHORT * 1.25)
-    assert [transport.closed for _, transport in wires] == ["closed", ""]
-    await asyncio.sleep(SHORT * 1.5)
-    assert [transport.closed for _, transport in wires] == ["closed", "closed"]
-    await end(pool, *wires)
-
-
-async def test_bytes_before_the_request_are_no_answer_to_it() -> None:
-    pool = Pool(LONG)
-    made, transport = wire(pool)
-    made.data_received(EMPTY_OK)
-    outcome = await ask(made)
-    assert (outcome.kind, outcome.status) == (OutcomeKind.PROTOCOL, None)
-    assert outcome.detail == "the answer is not valid HTTP: it came before the request"
-    assert (transport.closed, transport.written) == ("aborted", [])
-    await end(pool, (made, transport))
-
-
-async def test_a_connection_that_is_lost_before_the_request_is_a_reset() -> None:
-    pool = Pool(LONG)
-    made, transport = wire(pool)
-    made.connection_lost(None)
-    outcome = await ask(made)
-    assert (outcome.kind, transport.written) == (OutcomeKind.RESET, [])
-    await pool.close()
-
-
-@pytest.mark.parametrize("deadlines", [(SHORT, LONG), (SHORT / 2, SHORT), (LONG, SHORT)], ids=repr)
-async def test_a_deadline_is_the_requests_own_on_a_connection_that_has_carried_another(
-    deadlines: tuple[float, float],
-) -> None:
-    pool = Pool(LONG)
-    made, transport = wire(pool)
-    loop = asyncio.get_running_loop()
-    first, second = deadlines
-    answered = ask(made, first)
-    made.data_received(EMPTY_OK)
-    assert (await answered).status == 200
-    began = loop.time()
-    waiting = ask(made, second)
-    if second == LONG:
-        await asyncio.sleep(first + SHORT / 2)
-        assert not waiting.done()
-        made.data_received(EMPTY_OK)
-    outcome = await waiting
-    assert outcome.kind is (OutcomeKind.STATUS if second == LONG else OutcomeKind.READ_TIMEOUT)
-    assert second == LONG or second <= loop.time() - began < second + 1
-    await end(pool, (made, transport))
-
-
-@pytest.mark.parametrize("answered", [False, True], ids=["waiting", "answered"])
-async def test_cancelling_at_any_instant_keeps_the_answered_and_closes_the_other(*, answered: bool) -> None:
-    pool = Pool(LONG)
-    made, transport = wire(pool)
-    exchange = ask(made)
-    if answered:
-        made.data_received(EMPTY_OK)
-    assert exchange.cancel() is not answered
-    assert transport.closed == ("" if answered else "aborted")
-    taken = pool.take(made.origin, asyncio.get_running_loop().time())
-    assert taken is (made if answered else None)
-    await end(pool, (made, transport))
-
-
 class TestOverSockets:
     """With real connections, on both event loops."""
 
@@ -265,23 +112,6 @@ class TestOverSockets:
         await asyncio.sleep(0)
         gc.collect()
         assert [sock for sock in opened if sock.fileno() != -1] == []
-
-    async def test_closing_ends_an_attempt_that_is_connecting(self) -> None:
-        with socket.socket() as listening:
-            listening.bind(("127.0.0.1", 0))
-            listening.listen(0)
-            fillers = [socket.socket() for _ in range(4)]
-            for filler in fillers:
-                filler.setblocking(False)
-                filler.connect_ex(listening.getsockname())
-            sender = Http1Sender(LOOPBACK)
-            task = asyncio.ensure_future(sender.post(to(listening.getsockname()[1]), {}, b"x", deadline=LONG))
-            await asyncio.sleep(SHORT / 4)
-            await sender.close()
-            outcome = await asyncio.wait_for(task, SHORT * 5)
-            assert outcome.kind is OutcomeKind.RESET
-            for filler in fillers:
-                filler.close()
 
     async def test_many_at_once_share_no_connection(self, serve: Serve) -> None:
         async def echo(peer: Peer) -> None:
