@@ -142,6 +142,9 @@ connections = st.lists(st.lists(one_answer, min_size=1, max_size=5), min_size=1,
 
 
 @given(connections=connections)
+@example(connections=[[[b"HTTP/1.1 200 OK\r\nContent-Length: 38\r\n\r\n", EMPTY_OK]], [[EMPTY_OK]]])
+@example(connections=[[[EMPTY_OK]], [[b"HTTP/1.1 200 OK\r\nContent-Length: 38\r\n\r\n", EMPTY_OK]]])
+@example(connections=[[[EMPTY_OK + b"\r"], [b"\n" + EMPTY_OK]], [[EMPTY_OK]]])
 @settings(max_examples=max(500, settings().max_examples), deadline=None)
 def test_a_memory_that_connections_share_changes_nothing_that_they_read(
     connections: list[list[list[bytes]]],
