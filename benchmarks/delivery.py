@@ -154,7 +154,7 @@ def measure(bench: Bench) -> dict[str, Any]:
     rounds = [_round(bench, f"{number}/{chosen.rounds}") for number in range(1, chosen.rounds + 1)]
     found = {name: _merged([told for one in rounds for told in one[name]]) for name in rounds[0]}
     for name, counted in statements.items():
-        found[name]["statements"] = counted["statements"]
+        found[name] |= {key: counted[key] for key in ("statements", "statements_in_triggers")}
     texts = {name: counted["statements_by_text"] for name, counted in statements.items()}
     given = {name: value for name, value in asdict(chosen).items() if name not in ("results", "timeout", "profile")}
     return {"statements_by_text": texts} | given | found | {"receiver": _receiver(capacity)} | _ratios(rounds)
