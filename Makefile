@@ -54,7 +54,7 @@ run: $(VENV)/runtime ## serve on http://localhost:8000 until Ctrl-C (FLAGS="..."
 
 .PHONY: test
 test: $(VENV)/dev $(VENV)/npm ## run the tests, side by side in WORKERS processes (ARGS="-k words" picks some)
-	@$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 .PHONY: fuzz
 fuzz: $(VENV)/dev ## search with the property tests, in rounds, for FUZZ_SECONDS (60; a round that began is finished)

@@ -1,4 +1,4 @@
-"""A PostgreSQL for who asks for one; and how long the property tests search: some hundred examples in `make test`,
+"""A PostgreSQL for who asks for one; and how long the property tests search: some dozens of examples in `make test`,
 more with the profile `fuzz`.
 
 `make fuzz` repeats rounds with that profile, each with other examples, until its time is over.
@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.postgres import create_database, drop_database, shared_cluster
 
-settings.register_profile("bounded", deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("bounded", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("fuzz", deadline=None, max_examples=400, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("bounded")
 

@@ -66,7 +66,7 @@ def read(pieces: list[bytes]) -> tuple[object, ...]:
 
 
 @given(parts=answers)
-@settings(max_examples=max(500, settings().max_examples), deadline=None)
+@settings(max_examples=max(200, settings().max_examples), deadline=None)
 def test_an_answer_is_the_same_however_it_is_cut_into_pieces(parts: list[bytes]) -> None:
     whole = b"".join(parts)
     expected = read([whole])
@@ -144,7 +144,7 @@ connections = st.lists(st.lists(one_answer, min_size=1, max_size=5), min_size=1,
 @example(connections=[[[b"HTTP/1.1 200 OK\r\nContent-Length: 38\r\n\r\n", EMPTY_OK]], [[EMPTY_OK]]])
 @example(connections=[[[EMPTY_OK]], [[b"HTTP/1.1 200 OK\r\nContent-Length: 38\r\n\r\n", EMPTY_OK]]])
 @example(connections=[[[EMPTY_OK + b"\r"], [b"\n" + EMPTY_OK]], [[EMPTY_OK]]])
-@settings(max_examples=max(500, settings().max_examples), deadline=None)
+@settings(max_examples=max(200, settings().max_examples), deadline=None)
 def test_a_memory_that_connections_share_changes_nothing_that_they_read(
     connections: list[list[list[bytes]]],
 ) -> None:
@@ -196,6 +196,6 @@ async def talk(parts: list[bytes], end: str) -> None:
 @example(parts=[EMPTY_OK, EMPTY_OK], end="hold")
 @example(parts=[EMPTY_OK, b"\r\n"], end="hold")
 @example(parts=[b"HTTP/1.1 204 X\r\nContent-Length: 5\r\n\r\nhello"], end="hold")
-@settings(max_examples=max(150, settings().max_examples), deadline=None)
+@settings(max_examples=settings().max_examples, deadline=None)
 def test_an_outcome_always_and_no_connection_reused_after_garbage(parts: list[bytes], end: str) -> None:
     asyncio.run(talk(parts, end))

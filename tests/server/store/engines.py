@@ -34,7 +34,7 @@ class Engine(Protocol):
     """How the suite gets a store of one kind.
 
     Attributes:
-        sequences: How many random sequences of verbs are tried (test_stateful.py): what takes some ten seconds.
+        sequences: How many random sequences of verbs are tried (test_stateful.py): what takes some five seconds.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Engine(Protocol):
 
 class SqliteEngine:
     name = "sqlite"
-    sequences = 35
+    sequences = 20
 
     async def open(self, folder: Path, real_time: RealTime) -> Store:
         return await SqliteStore.open(folder / "store.db", real_time=real_time)
@@ -60,7 +60,7 @@ class PostgresEngine:
     """All stores are one database, emptied for each folder: a database takes longer to make than a test to run."""
 
     name = "postgres"
-    sequences = 12
+    sequences = 6
 
     def __init__(self, url: str) -> None:
         self.url = url
