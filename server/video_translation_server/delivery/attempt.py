@@ -101,6 +101,21 @@ def log_settlements(settlements: Sequence[Settlement], held: Sequence[bool]) -> 
             )
 
 
+def log_lost(claim: Claim) -> None:
+    """One line for a claim that was given up before it was sent: its lease has run out."""
+    log.warning(
+        "not sent",
+        verdict="claim lost",
+        event_id=claim.event_id,
+        event_type=claim.event_type,
+        job_id=claim.job_id,
+        sequence=claim.sequence,
+        endpoint_id=claim.endpoint_id,
+        delivery_id=claim.delivery_id,
+        number=claim.attempt,
+    )
+
+
 def _words(verdict: Verdict) -> str:
     match verdict:
         case Delivered():

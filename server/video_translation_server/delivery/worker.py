@@ -5,14 +5,15 @@ All state that matters is in the store; what is held here are the leases under w
 
 import asyncio
 import contextlib
+import time
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 import structlog
 
 from video_translation_server.clock import Clock
-from video_translation_server.delivery.attempt import Attempter, Flight, log_settlements
+from video_translation_server.delivery.attempt import Attempter, Flight, log_lost, log_settlements
 from video_translation_server.errors import StoreError
 from video_translation_server.model import Claim, Outcome, Settlement
 from video_translation_server.probe import Probe, unobserved
@@ -48,8 +49,12 @@ class Worker:
         poll_interval: float,
         drain_timeout: float = 0.0,
         probe: Probe = unobserved,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Nothing runs until `run`; `lease`, `poll_interval` and `drain_timeout` are seconds."""
+        """Nothing runs until `run`; `lease`, `poll_interval` and `drain_timeout` are seconds.
+
+        `monotonic` is what leases are judged by before they are used: seconds that also pass in a frozen process.
+        """
         self._store = store
         self._attempter = attempter
         self._clock = clock
@@ -59,7 +64,8 @@ class Worker:
         self._poll_interval = poll_interval
         self._drain_timeout = drain_timeout
         self._probe = probe
-        self._ahead: deque[Claim] = deque()
+        self._monotonic = monotonic
+        self._ahead: deque[tuple[Claim, float]] = deque()  # with when its lease may end
         self._under_way: dict[asyncio.Future[Outcome], Flight] = {}
         self._finished: list[Settlement] = []
         self._settling: list[Settlement] = []
@@ -139,17 +145,24 @@ class Worker:
         return min(self._concurrency + self._pace - to_send, MOST_LEASED * self._concurrency - leased)
 
     async def _claim(self, room: int) -> None:
+        asked_at = self._monotonic()
         claims = await self._store.claim(
             self._clock.now(), limit=room, per_endpoint=self._per_endpoint, lease=self._lease
         )
         self._probe("after claim")
-        self._ahead.extend(claims)
+        self._ahead.extend((claim, asked_at + self._lease) for claim in claims)
         self._begin()
 
     def _begin(self) -> None:
-        """Send what was claimed, as far as there is room."""
+        """Send what was claimed, as far as there is room.
+
+        A process that was frozen may find here that a lease has run out: it is another's to send by now.
+        """
         while self._ahead and len(self._under_way) < self._concurrency and not self._stopping:
-            claim = self._ahead.popleft()
+            claim, lease_ends = self._ahead.popleft()
+            if self._monotonic() >= lease_ends:
+                self._lose(claim)
+                continue
             try:
                 flight = self._attempter.begin(claim)
             except Exception:  # a bug of ours: its lease runs out, then it is tried again
@@ -157,6 +170,11 @@ class Worker:
                 continue
             self._under_way[flight.outcome] = flight
             flight.outcome.add_done_callback(self._end)
+
+    def _lose(self, claim: Claim) -> None:
+        """Leave a claim to whoever gets it next: it was not sent, and its lease has run out."""
+        log_lost(claim)
+        self._wake.set()  # it may be us
 
     def _end(self, outcome: asyncio.Future[Outcome]) -> None:
         """An attempt has ended: it is settled at once when nothing else is under way, else soon, with others."""
@@ -202,22 +220,35 @@ class Worker:
     def _leases(self) -> list[Claim]:
         """Every claim that is held."""
         ended = [settlement.claim for settlement in (*self._finished, *self._settling)]
-        return [*self._ahead, *(flight.claim for flight in self._under_way.values()), *ended]
+        ahead = [claim for claim, _ in self._ahead]
+        return [*ahead, *(flight.claim for flight in self._under_way.values()), *ended]
 
     async def _renewing(self) -> None:
         """Extend the leases well before they run out; leases run on real time."""
         while True:
             await asyncio.sleep(self._lease / 3)
-            claims = self._leases()
+            claims, asked_at = self._leases(), self._monotonic()
             if not claims:
                 continue
             try:
-                await self._store.renew_claims(claims, lease=self._lease)
+                held = await self._store.renew_claims(claims, lease=self._lease)
+                self._note_renewed(claims, held, asked_at + self._lease)
             except StoreError as error:
                 log.warning("leases not renewed; tried again", pause=self._lease / 3, error=str(error))
             except Exception:
                 # The attempts go on: at the next third of the lease it may work, and the fence guards what they settle.
                 log.exception("leases not renewed; tried again", pause=self._lease / 3)
+
+    def _note_renewed(self, claims: Sequence[Claim], held: Sequence[bool], lease_ends: float) -> None:
+        """Hold what waits to be sent for longer, and let go of what is another's."""
+        fates = {(claim.delivery_id, claim.claim_id): holds for claim, holds in zip(claims, held, strict=True)}
+        waiting, self._ahead = self._ahead, deque()
+        for claim, ends in waiting:
+            holds = fates.get((claim.delivery_id, claim.claim_id))  # None: claimed while the store was asked
+            if holds is False:
+                self._lose(claim)
+            else:
+                self._ahead.append((claim, lease_ends if holds else ends))
 
     async def _stop(self) -> None:
         self._stopping = True
@@ -231,7 +262,8 @@ class Worker:
         with contextlib.suppress(StoreError):  # the leases then run out by themselves
             if self._finished:
                 await self._settle()
-            await self._store.release([*self._ahead, *(flight.claim for flight in aborted.values())])
+            ahead = [claim for claim, _ in self._ahead]
+            await self._store.release([*ahead, *(flight.claim for flight in aborted.values())])
         self._stop_lingering()
         self._ahead.clear()
         self._finished = []

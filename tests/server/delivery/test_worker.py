@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import pytest
 
 from tests.server.rig import HOOK, FakeSender, Post, Rig, SteppedClock, answered, never, seeded_ids, serving, until
 from tests.server.store.builders import deliveries_of
-from video_translation_server import loops
+from video_translation_server import loops, parts
+from video_translation_server.delivery.worker import Worker
 from video_translation_server.errors import StoreError
 from video_translation_server.model import DEFAULT_WORKSPACE, Claim, Outcome
 
@@ -144,8 +146,9 @@ async def test_a_renewal_that_fails_aborts_nothing_and_is_tried_again(
         async def once(claims: Sequence[Claim], *, lease: float) -> list[bool]:
             for failure in fails:
                 raise failure
-            renewed.extend(await renew(claims, lease=lease))
-            return renewed
+            held = await renew(claims, lease=lease)
+            renewed.extend(held)
+            return held
 
         monkeypatch.setattr(rig.store, "renew_claims", once)
         gate = Gate(rig.sender)
@@ -187,6 +190,68 @@ async def test_a_lost_lease_makes_a_late_answer_void(tmp_path: Path, monkeypatch
         assert [line["verdict"] for line in rig.lines("attempt")] == ["delivered", "claim lost"]
         [delivery] = await deliveries_of(rig.store, DEFAULT_WORKSPACE, "evt_1")
         assert (delivery.state, delivery.attempts) == ("delivered", 1)
+
+
+class Frozen:
+    """`time.monotonic`, which a test may have passed by: what a process sees that was frozen for a while."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self) -> float:
+        return time.monotonic() + self.seconds
+
+
+@pytest.mark.parametrize("frozen_for", [0.0, 31.0])
+async def test_what_was_claimed_ahead_is_not_sent_once_its_lease_has_run_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, frozen_for: float
+) -> None:
+    frozen = Frozen()
+    monkeypatch.setattr(parts, "Worker", partial(Worker, monotonic=frozen))
+    async with serving(tmp_path, concurrency=1, lease=30) as rig:
+        answers = [answered()]
+
+        async def answer(post: Post) -> Outcome:
+            return answers.pop() if answers else await never() if post.job == "vt_3" else await gate
+
+        gate: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        rig.sender.answer = answer
+        await rig.register()
+        await rig.translate("English", "German", "French", "Czech", **ENDLESS)
+        await until(lambda: rig.sender.sequences("vt_2"))  # one was settled, so one is claimed ahead of its time
+        await rig.quiet()
+        frozen.seconds = frozen_for
+        gate.set_result(answered())
+        if frozen_for:
+            await until(lambda: rig.lines("not sent"))
+            await rig.quiet()
+            lost = [(line["job_id"], line["sequence"], line["verdict"]) for line in rig.lines("not sent")]
+            assert lost == [("vt_3", 1, "claim lost")]
+            assert not rig.sender.sequences("vt_3"), "the store still counts it as leased"
+        else:
+            await until(lambda: rig.sender.sequences("vt_3"))
+            assert not rig.lines("not sent")
+
+
+async def test_what_waits_to_be_sent_is_let_go_of_when_its_renewal_tells_that_it_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serving(tmp_path, concurrency=1, lease=0.3, attempt_timeout=0.1, poll_interval=1) as rig:
+        answers = [answered()]
+
+        async def lost(claims: Sequence[Claim], **_: float) -> list[bool]:
+            return [False for _ in claims]
+
+        async def answer(_: Post) -> Outcome:
+            return answers.pop() if answers else await never()
+
+        monkeypatch.setattr(rig.store, "renew_claims", lost)
+        rig.sender.answer = answer
+        await rig.register()
+        await rig.translate("English", "German", "French", **ENDLESS)
+        await until(lambda: rig.lines("not sent"))
+        assert [line["job_id"] for line in rig.lines("not sent")][:1] == ["vt_3"]
+        assert not rig.sender.sequences("vt_3")
 
 
 async def test_a_stop_aborts_what_is_in_flight_and_gives_it_back(tmp_path: Path) -> None:
