@@ -188,15 +188,16 @@ class SQLiteInbox:
 
 def _read(connection: sqlite3.Connection) -> InboxState:
     rows = connection.execute
-    newest = rows("SELECT job_id, sequence FROM jobs ORDER BY moved DESC LIMIT ?", (_MOST_JOBS,)).fetchall()
+    newest = rows("SELECT job_id, sequence, ended FROM jobs ORDER BY moved DESC LIMIT ?", (_MOST_JOBS,)).fetchall()
     handled = rows("SELECT event_id FROM handled ORDER BY moved DESC LIMIT ?", (_MOST_IDS,)).fetchall()
     waiting = rows("SELECT event_id, body FROM waiting ORDER BY place")
     place = rows("SELECT cursor FROM log").fetchone()
     return InboxState(
         cursor=place[0] if place else None,
-        sequences=dict(reversed(newest)),
+        sequences={job_id: sequence for job_id, sequence, _ in reversed(newest)},
         event_ids=[event_id for (event_id,) in reversed(handled)],
         waiting=[event for row in waiting if (event := _restore(*row)) is not None],
+        going_on={job_id for job_id, _, ended in newest if not ended},
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from video_translation_client._models import Event
@@ -57,12 +57,23 @@ class Gap:
 class _Track:
     """Where one job stands."""
 
-    __slots__ = ("last", "parked", "pushed")
+    __slots__ = ("goes_on", "last", "parked", "pushed")
 
     def __init__(self) -> None:
         self.last = 0  # the highest sequence released
+        self.goes_on = False  # the event of that sequence was handed out here, and was not the job's last
         self.pushed = 0  # the highest sequence that was pushed
         self.parked: dict[int, Event] = {}
+
+    def has(self, sequence: int, *, terminal: bool) -> bool:
+        """Whether an event was released, stepped over or parked.
+
+        A service that was restored to an earlier point gives sequences anew. What it tells twice is known; that a job
+        ends with a sequence at which it went on before is news, and nothing later would tell of it.
+        """
+        if sequence == self.last and terminal and self.goes_on:
+            return False
+        return sequence <= self.last or sequence in self.parked
 
 
 class Inbox:
@@ -92,12 +103,15 @@ class Inbox:
         self._gaps: dict[str, None] = {}
         self._log_is_readable = False
 
-    def restore(self, sequences: Mapping[str, int], event_ids: Iterable[str]) -> None:
-        """Go on where an earlier process stood: what it has handled is known."""
+    def restore(
+        self, sequences: Mapping[str, int], event_ids: Iterable[str], going_on: Collection[str] = frozenset()
+    ) -> None:
+        """Go on where an earlier process stood: what it has handled is known, and which jobs had not ended by it."""
         with self._lock:
             for job_id, sequence in sequences.items():
                 track = self._tracks[job_id] = _Track()
                 track.last = track.pushed = sequence
+                track.goes_on = job_id in going_on
                 self._ended[job_id] = None  # taken back when the job moves
             for event_id in event_ids:
                 self._recall(event_id, pushed=True)
@@ -112,7 +126,7 @@ class Inbox:
                 return False
             job_id, sequence = event.transition
             track = self._tracks.get(job_id)
-            return track is not None and (sequence <= track.last or sequence in track.parked)
+            return track is not None and track.has(sequence, terminal=event.job.terminal)
 
     def offer(self, event: Event, *, pushed: bool) -> Receipt:
         """Take in an event, pushed or read from the log."""
@@ -201,12 +215,14 @@ class Inbox:
         track = self._tracks.setdefault(event.job.id, _Track())
         if sequence <= track.last and disorder:
             return Receipt(Verdict.STALE, disorder)
-        if sequence <= track.last or sequence in track.parked:
+        if track.has(sequence, terminal=event.job.terminal):
             return Receipt(Verdict.DUPLICATE if pushed else Verdict.KNOWN, disorder)
         had_gap = bool(track.parked)
         track.parked[sequence] = event
         self._gaps[event.job.id] = None
-        if self._log_is_readable:
+        if sequence == track.last:
+            self._release(track, sequence)
+        elif self._log_is_readable:
             self._release_contiguous(track)
         else:
             self._release_parked(track, sequence)
@@ -236,7 +252,7 @@ class Inbox:
     def _release(self, track: _Track, sequence: int) -> None:
         event = track.parked.pop(sequence)
         job_id = event.job.id
-        track.last = sequence
+        track.last, track.goes_on = sequence, not event.job.terminal
         if not track.parked:
             del self._gaps[job_id]
         self._release_to(event)

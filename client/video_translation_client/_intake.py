@@ -18,7 +18,7 @@ from video_translation_client._jobs import JobRegistry
 from video_translation_client._keeper import Keeper
 from video_translation_client._metrics import Meter
 from video_translation_client._models import COMPLETED, Event, JobSnapshot
-from video_translation_client._operations.events import oldest_cursor, places_between
+from video_translation_client._operations.events import oldest_cursor
 
 logger = logging.getLogger("video_translation_client")
 
@@ -67,7 +67,7 @@ class Intake:
         """
         if self._keeper is not None:
             state = self._keeper.load()
-            self._inbox.restore(state.sequences, state.event_ids)
+            self._inbox.restore(state.sequences, state.event_ids, state.going_on)
             self._waiting, self._cursor = tuple(state.waiting), state.cursor
 
     def push(self, event: Event) -> Future[None] | None:
@@ -122,15 +122,13 @@ class Intake:
             The oldest place that the log still has, to read on from; None where the service names none.
         """
         oldest = oldest_cursor(error)
-        lost = places_between(cursor, oldest)
         self._meter.count("log_breaks")
         logger.warning(
-            "the event log cannot be read on from %s (%s); reading on from %s: %s between them are lost to callbacks, "
-            "and jobs that are waited for are asked for",
+            "the event log cannot be read on from %s (%s); reading on from %s: events between them are lost to "
+            "callbacks, and jobs that are waited for are asked for",
             cursor,
             error,
             oldest or "its end",
-            "events" if lost is None else f"up to {lost} events (of all jobs)",
         )
         return oldest
 

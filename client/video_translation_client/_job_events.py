@@ -278,7 +278,8 @@ def call_in(loop: asyncio.AbstractEventLoop, work: Callable[[], object]) -> None
 def _is_same(one: JobSnapshot, other: JobSnapshot) -> bool:
     if one.sequence is None or other.sequence is None:
         return one.status == other.status
-    return one.sequence == other.sequence
+    # A service that was restored to an earlier point may end a job with a sequence at which it went on before.
+    return one.sequence == other.sequence and one.terminal == other.terminal
 
 
 def _is_before(one: JobSnapshot, other: JobSnapshot) -> bool:

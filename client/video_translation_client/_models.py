@@ -102,6 +102,8 @@ class JobSnapshot:
         if self.sequence is None or other.sequence is None:
             return self.terminal or not other.terminal
         if self.sequence == other.sequence:
+            if self.terminal != other.terminal:  # a service that was restored to an earlier point gives a sequence anew
+                return self.terminal
             return (self.progress or 0.0) >= (other.progress or 0.0)
         return self.sequence > other.sequence
 

@@ -6,7 +6,7 @@ user's own code in the user's own database.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
@@ -23,12 +23,16 @@ class InboxState:
         event_ids: ids of handled events that are no transition of a job, oldest first.
         waiting: events that were stored and not handled, in the order in which they were stored. A storage
             that keeps no events leaves it empty: they are read from the service's log, behind the cursor.
+        going_on: the jobs of `sequences` whose last handled event was not their end. A storage that does not know
+            leaves it empty: only if the service is restored to an earlier point, and a job then ends with the
+            very sequence at which it went on before, is that end not told to callbacks.
     """
 
     cursor: str | None = None
     sequences: Mapping[str, int] = field(default_factory=dict)
     event_ids: Sequence[str] = ()
     waiting: Sequence[Event] = ()
+    going_on: Collection[str] = frozenset()
 
 
 @runtime_checkable

@@ -60,6 +60,13 @@ def test_a_new_inbox_knows_nothing(inbox: SQLiteInbox) -> None:
     assert inbox.load() == InboxState(None, {}, [], [])
 
 
+def test_it_tells_which_jobs_went_on(inbox: SQLiteInbox, path: Path) -> None:
+    inbox.load()
+    inbox.save(keep=[], done=[event("a", 1), event("a", 2), event("b", 2), event("b", 3)], cursor=None)
+    state = reopened(inbox, path)
+    assert (state.sequences, state.going_on) == ({"a": 2, "b": 3}, {"a"})
+
+
 def test_what_was_stored_and_not_handled_comes_back_in_its_order(inbox: SQLiteInbox, path: Path) -> None:
     inbox.load()
     inbox.save(keep=[event("a", 1), event("b", 1), event("a", 2)], done=[], cursor=None)

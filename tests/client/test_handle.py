@@ -58,6 +58,18 @@ def state(status: str, sequence: int | None = None, **fields: object) -> JobSnap
     return JobSnapshot("vt_1", status, "pending", sequence=sequence, **fields)  # type: ignore[arg-type]
 
 
+def test_an_end_ends_the_wait_though_the_job_went_on_at_that_sequence_before() -> None:
+    """As after a restore of the service to an earlier point: no state of a higher sequence will come."""
+    registry = JobRegistry(Port())
+    job = registry.attach("vt_1", state("pending", 1))
+    registry.observe(state("running", 2, progress=40.0))
+    registry.observe(state("failed", 2, failure_message="no sound", progress=0.0))
+    with pytest.raises(JobFailedError, match="no sound"):
+        job.result(timeout=1)
+    registry.observe(state("running", 2, progress=50.0))
+    assert [event.job.status for event in job.events(timeout=1)] == ["running", "failed"]
+
+
 @pytest.fixture
 def port() -> Port:
     return Port()

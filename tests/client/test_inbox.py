@@ -51,6 +51,34 @@ def test_a_second_push_is_a_duplicate_and_a_second_reading_is_not() -> None:
     assert box.seen() == [1, 2]
 
 
+def end(job: str, sequence: int, *, tag: str = "") -> Event:
+    state = JobSnapshot(job, "failed", "error", sequence=sequence)
+    return Event(f"evt_{job}_{sequence}_end{tag}", "video_translate.fail", None, state, {})
+
+
+@pytest.mark.parametrize("readable", [True, False])
+def test_an_end_with_a_sequence_at_which_the_job_went_on_is_news_once(*, readable: bool) -> None:
+    """A service that was restored to an earlier point gives sequences anew, and nothing follows an end."""
+    box = Box(readable=readable)
+    box.push(1, 2)
+    assert not box.inbox.knows(end("a", 2))
+    assert box.inbox.offer(end("a", 2), pushed=True).verdict is Verdict.RELEASED
+    assert box.inbox.knows(end("a", 2, tag="again"))
+    assert box.inbox.offer(end("a", 2, tag="again"), pushed=True).verdict is Verdict.DUPLICATE
+    assert box.inbox.offer(end("a", 1), pushed=True).verdict is Verdict.STALE, "one of before the last is old"
+    assert box.push(2) == [Verdict.DUPLICATE]
+    assert [item.job.status for item in box.released] == ["pending", "running", "failed"]
+    assert not box.inbox.gaps()
+
+
+def test_a_restored_inbox_knows_which_jobs_had_not_ended() -> None:
+    box = Box()
+    box.inbox.restore({"a": 2, "b": 2}, (), going_on={"a"})
+    box.inbox.start_after("c", 2)
+    told = [box.inbox.offer(end(job, 2), pushed=True).verdict for job in "abc"]
+    assert told == [Verdict.RELEASED, Verdict.DUPLICATE, Verdict.DUPLICATE]
+
+
 def test_the_same_transition_under_another_id_is_a_duplicate() -> None:
     box = Box()
     box.push(1)

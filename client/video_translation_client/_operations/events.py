@@ -64,13 +64,6 @@ def oldest_cursor(refusal: APIError) -> str | None:
     return named[-1] if named else None
 
 
-def places_between(cursor: str | None, other: str | None) -> int | None:
-    """Return how many places of the log lie between two cursors; None where they do not tell."""
-    ends = [_CURSOR.fullmatch(place or "") for place in (cursor, other)]
-    first, last = (int(end[1]) if end else None for end in ends)
-    return None if first is None or last is None else last - first
-
-
 def stream_events(event_types: Sequence[str] = ()) -> Operation[None]:
     """Follow the event log as it grows; the answer is a stream of server-sent events and never ends by itself.
 

@@ -116,7 +116,7 @@ async def test_log_positions_go_on_after_a_reopen(store: Store, reopen: Reopen) 
     await store.record([created("job_1")])
     before = await store.last_position()
     store = await reopen()
-    assert await store.last_position() == before
+    assert await store.last_position() >= before
     await store.record([created("job_2")])
     assert await store.last_position() > before
 

@@ -15,6 +15,7 @@ from tests.server.store.builders import (
     life,
     read_log,
 )
+from tests.server.store.engines import RealTime, Reopen
 from video_translation_server.errors import ConflictError, NotFoundError
 from video_translation_server.model import Event
 from video_translation_server.store import EventFilter, Store
@@ -114,6 +115,21 @@ async def test_positions_are_never_used_twice(store: Store) -> None:
         with pytest.raises(ConflictError):
             await store.record([created(f"job_extra_{number}"), created(f"job_{number}")])
     assert sorted(given) == [one.position for one in await read_log(store)]
+
+
+async def test_a_log_that_is_opened_leaves_room_for_what_a_lost_later_copy_gave_out(
+    store: Store, reopen: Reopen, real_time: RealTime
+) -> None:
+    """So that after a restore, what is behind a cursor of before is all that is new (decision 0035)."""
+    await store.record([created("job_1")])
+    store = await reopen()
+    await store.record([created(f"job_{number}") for number in range(2, 7)])
+    lost = [event.position for event in await read_log(store)][1:]
+    real_time.advance(1)
+    store = await reopen()
+    await store.record([created("job_7")])
+    assert [event.job_id for event in await read_log(store, lost[-1])] == ["job_7"]
+    assert (await read_log(store))[-1].position > 5_001 * 1_000_000, "microseconds of the time at which it was opened"
 
 
 # Reading forward

@@ -68,6 +68,17 @@ async def test_what_was_cut_off_is_connected_again_and_nobody_notices(store: Sto
     assert [event.sequence for event in await read_log(store)] == [1, 2, 3]
 
 
+async def test_the_log_leaves_room_after_each_loss_of_the_database(store: Store, proxy: Proxy) -> None:
+    """Who answers then may be a standby that lacks the last events: their places are not given to others."""
+    assert await store.record([created("job_1")]) == [True]
+    assert await store.last_position() == 1
+    before = await store.real_now()
+    proxy.cut()
+    assert await store.record([created("job_2")]) == [True]
+    assert await store.last_position() >= before * 1_000_000
+    assert [event.job_id for event in await read_log(store, 1)] == ["job_2"]
+
+
 @pytest.mark.parametrize("arrives", [True, False])
 async def test_a_commit_whose_answer_is_lost_counts_once(store: Store, proxy: Proxy, *, arrives: bool) -> None:
     await store.create_endpoint(endpoint())

@@ -33,6 +33,10 @@ EXACT_PLACES = 1000
 LOOK_BACK = 100
 """Neighbours in line that tell how new it is there."""
 
+PLACES_PER_SECOND = 1_000_000
+"""Places of the log that a second counts for where its end is raised to the time (decision 0035): far more than events
+can come in it, so that an end which was raised later lies behind everything that came before."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rules:

@@ -62,4 +62,5 @@ class PostgresStore(
         pool = await database.pool(READERS)
         store = cls(database, pool, Server(number, real_time), Rules(ids=ids, disable_after=disable_after), probe)
         await store._doorbell.start()
+        await store.ping()  # the log's writer connects, and leaves room before anybody asks for the log's end
         return store

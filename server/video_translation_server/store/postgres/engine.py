@@ -36,7 +36,7 @@ class Engine:
         self._rules = rules
         self._closed = False
         self._bells = Bells()
-        self._log = Writer(Session(database, "log"), probe)
+        self._log = Writer(Session(database, "log", log.leave_room), probe)
         self._queue = Writer(Session(database, "queue"), probe)
         self._doorbell = Doorbell(Session(database, "doorbell"), self._bells)
         self._recording: Verb[Recording, list[bool]] = Verb(Recorder(rules.ids).record)

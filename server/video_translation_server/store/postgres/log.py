@@ -13,7 +13,7 @@ import asyncpg
 from video_translation_server.errors import ConflictError, NotFoundError
 from video_translation_server.model import Event
 from video_translation_server.store.base import EventFilter
-from video_translation_server.store.base.rules import SUPERSEDE_AFTER
+from video_translation_server.store.base.rules import PLACES_PER_SECOND, SUPERSEDE_AFTER
 from video_translation_server.store.postgres import deliveries, lanes
 from video_translation_server.store.postgres.database import Connection, taken
 from video_translation_server.store.postgres.deliveries import News
@@ -45,6 +45,11 @@ appended AS (
     (SELECT n FROM batches WHERE batches.id = batch_id)
   FROM log_end, {_EVENTS.table})
 SELECT position - ${_EVENTS.count + 1} FROM log_end
+"""
+
+_LEAVE_ROOM = f"""
+UPDATE log SET position = greatest(position, (extract(epoch FROM clock_timestamp()) * {PLACES_PER_SECOND})::bigint)
+WHERE position > 0
 """
 
 
@@ -173,6 +178,11 @@ async def last_position(connection: Connection) -> int:
     """The newest position that was ever given out and committed."""
     position: int = await connection.fetchval("SELECT position FROM log")
     return position
+
+
+async def leave_room(connection: Connection) -> None:
+    """Raise the end of a log that has begun to the time, past what a later copy of it gave out (decision 0035)."""
+    await connection.execute(_LEAVE_ROOM)
 
 
 def _event(row: Sequence[Any]) -> Event:

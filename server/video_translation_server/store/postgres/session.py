@@ -4,11 +4,14 @@ What runs on it, and what is to be run again, is the business of `writer`.
 """
 
 import time
+from collections.abc import Awaitable, Callable
 
 import structlog
 
 from video_translation_server.errors import StoreError
 from video_translation_server.store.postgres.database import FAILURES, Connection, Database, let_go
+
+Greeting = Callable[[Connection], Awaitable[None]]
 
 log = structlog.get_logger("store")
 
@@ -19,10 +22,14 @@ PAUSE = 0.25
 class Session:
     """One connection to the database, for one user at a time."""
 
-    def __init__(self, database: Database, name: str) -> None:
-        """Nothing is connected until `connection`; `name` tells the log whose it is."""
+    def __init__(self, database: Database, name: str, greet: Greeting | None = None) -> None:
+        """Nothing is connected until `connection`; `name` tells the log whose it is.
+
+        `greet` runs on each new connection before anything else does: the database may be another copy by then.
+        """
         self._database = database
         self._name = name
+        self._greet = greet
         self._connection: Connection | None = None
         self._lost_at: float | None = None
         self._failed_at = float("-inf")
@@ -38,7 +45,7 @@ class Session:
         if time.monotonic() < self._failed_at + PAUSE:
             raise StoreError("the database cannot be reached")
         try:
-            self._connection = await self._database.connect()
+            self._connection = await self._connect()
         except FAILURES as error:
             self._failed_at = time.monotonic()
             self._tell_lost(error)
@@ -47,6 +54,16 @@ class Session:
             log.info("database is back", connection=self._name, seconds=round(time.monotonic() - self._lost_at, 3))
             self._lost_at = None
         return self._connection
+
+    async def _connect(self) -> Connection:
+        connection = await self._database.connect()
+        if self._greet is not None:
+            try:
+                await self._greet(connection)
+            except BaseException:
+                connection.terminate()
+                raise
+        return connection
 
     def drop(self, error: BaseException) -> None:
         """Let go of a connection that is of no use any more; `error` says why."""

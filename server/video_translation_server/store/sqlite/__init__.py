@@ -6,6 +6,7 @@ The verbs are one-liners in `verbs/`; what each does in SQL is in the noun modul
 import asyncio
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import apsw
@@ -13,7 +14,7 @@ import apsw
 from video_translation_server.ids import Ids, random_id
 from video_translation_server.probe import Probe, unobserved
 from video_translation_server.store.base.rules import DISABLE_AFTER, Rules
-from video_translation_server.store.sqlite import claims, requests
+from video_translation_server.store.sqlite import claims, log, requests
 from video_translation_server.store.sqlite.database import Database
 from video_translation_server.store.sqlite.verbs.assets import AssetVerbs
 from video_translation_server.store.sqlite.verbs.claims import ClaimVerbs
@@ -64,10 +65,11 @@ class SqliteStore(
         rules = Rules(ids=ids, disable_after=disable_after)
         store = cls(await asyncio.to_thread(Database, path), rules, real_time, probe)
         # Nobody else can hold a lease on a file that we own.
-        await store._writer.run(_free_all)
+        await store._writer.run(partial(_take_over, real_now=real_time()))
         return store
 
 
-def _free_all(connection: apsw.Connection) -> None:
+def _take_over(connection: apsw.Connection, *, real_now: float) -> None:
     claims.release_all(connection)
     requests.drop_all(connection)
+    log.leave_room(connection, real_now)

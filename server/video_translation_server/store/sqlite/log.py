@@ -11,6 +11,7 @@ import apsw
 from video_translation_server.errors import ConflictError, NotFoundError
 from video_translation_server.model import Change, Event
 from video_translation_server.store.base import EventFilter
+from video_translation_server.store.base.rules import PLACES_PER_SECOND
 from video_translation_server.store.sqlite import deliveries
 from video_translation_server.store.sqlite.deliveries import Placed
 from video_translation_server.store.sqlite.rows import ClashError, Rows
@@ -141,6 +142,12 @@ def first_position(connection: apsw.Connection) -> int:
 def last_position(connection: apsw.Connection) -> int:
     """The newest position that was ever given out."""
     return connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'events'").get or 0
+
+
+def leave_room(connection: apsw.Connection, real_now: float) -> None:
+    """Raise the end of a log that has begun to the time, past what a later copy of it gave out (decision 0035)."""
+    end = int(real_now * PLACES_PER_SECOND)
+    connection.execute("UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = 'events'", (end,))
 
 
 def _event(row: Sequence[Any]) -> Event:
