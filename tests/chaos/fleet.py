@@ -35,8 +35,14 @@ EXPECTED = ("store failed",)
 """What a server logs for a request that came while the database was away; it answered 503."""
 
 _PAIRS = """
-SELECT p.id, e.id FROM video_translation.deliveries d
+SELECT p.id, e.id FROM video_translation.every_delivery d
 JOIN video_translation.events e ON e.position = d.event JOIN video_translation.endpoints p ON p.n = d.endpoint
+"""
+
+_LEASED = "WHERE d.id IN (SELECT id FROM video_translation.deliveries WHERE claim_id IS NOT NULL)"
+_LOGGED = """
+SELECT (SELECT count(*) FROM video_translation.attempts)
+  + (SELECT coalesce(sum(cardinality(log)), 0)::bigint FROM video_translation.every_delivery)
 """
 
 
@@ -195,7 +201,7 @@ class Fleet:
 
     async def _in_doubt(self) -> set[Pair]:
         """What may have been sent and is not settled: all that is leased, and what is open and was taken already."""
-        leased = set(await self._pairs("WHERE d.claim_id IS NOT NULL"))
+        leased = set(await self._pairs(_LEASED))
         open_now = set(await self._pairs("WHERE d.settled_at IS NULL"))
         return leased | open_now & {receipt.pair for receipt in self._record.receipts if receipt.answer in TOOK}
 
@@ -257,7 +263,7 @@ class Fleet:
             berth.process.signal(signal.SIGTERM)
             if (code := await berth.process.wait(within=15)) != 0:
                 self._record.trouble.append(f"server {berth.number} did not stop cleanly: exit code {code or KILLED}")
-        self._record.attempts = await self._count("SELECT count(*) FROM video_translation.attempts")
+        self._record.attempts = await self._count(_LOGGED)
 
     async def _pairs(self, condition: str) -> list[Pair]:
         connection = await asyncpg.connect(self._database)

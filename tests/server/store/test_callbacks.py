@@ -230,6 +230,29 @@ async def test_deliveries_are_paged_newest_first_of_one_workspace(store: Store) 
     assert found == [f"job_{number}" for number in reversed(range(7))]
 
 
+@pytest.mark.parametrize("limit", [1, 2, 3, 5])
+async def test_a_listing_shows_each_delivery_once_though_it_is_settled_or_taken_up_meanwhile(
+    store: Store, limit: int
+) -> None:
+    await store.create_endpoint(endpoint(events=("video_translate.pending",)))
+    await store.record([created(f"job_{number}") for number in range(9)])
+    first = await claim(store, limit=4, per_endpoint=4)
+    await store.settle([settlement(held) for held in first], now=NOW)
+    found: list[int] = []
+    token: int | None = None
+    while not found or token is not None:
+        page, token = await store.deliveries(WORKSPACE, limit=limit, token=token, wanted=DeliveryFilter())
+        found += [one.id for one in page]
+        # Now some more are settled, above and below the token, and one that was settled is open again.
+        await store.settle([settlement(held) for held in await claim(store, limit=2)], now=NOW)
+        again = first[len(found) % len(first)]
+        if not (await delivery(store, again)).state.is_open:
+            await store.resend(WORKSPACE, again.delivery_id, now=NOW)
+    everything, _ = await store.deliveries(WORKSPACE, limit=100, wanted=DeliveryFilter())
+    assert found == sorted((one.id for one in everything), reverse=True)
+    assert len(found) == 9
+
+
 @pytest.mark.parametrize(
     ("wanted", "count"),
     [

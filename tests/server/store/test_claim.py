@@ -1,12 +1,14 @@
 """`claim` and `settle`: what a claim holds, limits and turns, attempts, due times."""
 
 import asyncio
+from collections.abc import Sequence
 
 import msgspec
 import pytest
 
 from tests.server.store.builders import (
     NOW,
+    WORKSPACE,
     claim,
     claim_one,
     created,
@@ -212,6 +214,26 @@ async def test_the_attempt_log_keeps_every_outcome(store: Store, kind: OutcomeKi
         await store.settle([settled], now=NOW)
     assert await store.attempts(held.delivery_id) == logged
     assert [attempt.number for attempt in logged] == [1, 2]
+
+
+@pytest.mark.parametrize("bodies", [(b"", b"two", b""), (b"one", b"", b""), (b"", b"", b"three"), (b"", b"", b"")])
+@pytest.mark.parametrize("ends", [True, False])
+async def test_the_attempt_log_is_the_same_however_often_a_delivery_is_taken_up_again(
+    store: Store, bodies: Sequence[bytes], *, ends: bool
+) -> None:
+    await backlog(store, 1, "ep_1")
+    logged: list[Attempt] = []
+    for number, body in enumerate(bodies):
+        held = await claim_one(store)
+        if number > 0:
+            assert await store.attempts(held.delivery_id) == logged
+        said = settlement(held, outcome=Outcome(kind=OutcomeKind.STATUS, status=500 + number, body=body)).attempt
+        verdict = dead(held) if ends else retry(held, NOW)
+        await store.settle([msgspec.structs.replace(verdict, attempt=said)], now=NOW)
+        logged.append(said)
+        assert await store.attempts(held.delivery_id) == logged
+        if ends:
+            await store.resend(WORKSPACE, held.delivery_id, now=NOW)
 
 
 async def test_a_delivery_that_was_never_tried_has_no_attempts(store: Store) -> None:

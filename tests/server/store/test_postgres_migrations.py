@@ -3,11 +3,24 @@
 import asyncio
 from collections.abc import AsyncIterator
 
+import asyncpg
 import pytest
 
 from tests.postgres import create_database, drop_database
-from tests.server.store.builders import NOW, WORKSPACE, claim_one, created, endpoint, life, read_log, settlement
+from tests.server.store.builders import (
+    NOW,
+    WORKSPACE,
+    claim_one,
+    created,
+    deliveries_of,
+    endpoint,
+    life,
+    read_log,
+    settlement,
+)
 from video_translation_server.errors import StoreError
+from video_translation_server.model import DeliveryState, Outcome, OutcomeKind
+from video_translation_server.store import DeliveryFilter
 from video_translation_server.store.postgres import PostgresStore
 from video_translation_server.store.postgres.database import Database, migrate, migrations
 
@@ -87,3 +100,58 @@ async def test_other_tenants_of_the_database_are_left_alone(url: str) -> None:
     assert await connection.fetchval("SELECT id FROM public.jobs") == "theirs"
     assert await connection.fetchval("SELECT id FROM video_translation.jobs") == "job_1"
     await connection.close()
+
+
+async def test_what_was_settled_before_there_were_days_is_moved_into_them(url: str) -> None:
+    connection = await Database(url).connect()
+    await migrate(connection, to=1)
+    await connection.execute(DATA + SETTLED_DATA)
+    store = await PostgresStore.open(url)
+    try:
+        found, _ = await store.deliveries(WORKSPACE, limit=10, wanted=DeliveryFilter())
+        assert [(one.id, one.state, one.attempts, one.settled_at) for one in found] == [
+            (5, DeliveryState.DUE, 1, None),
+            (4, DeliveryState.SUPERSEDED, 0, 1800090000.0),
+            (3, DeliveryState.DEAD, 1, 1800090000.0),
+            (2, DeliveryState.DELIVERED, 2, 1800000009.0),
+            (1, DeliveryState.DUE, 0, None),
+        ]
+        logs = [await store.attempts(number) for number in range(1, 6)]
+        assert [[(one.number, one.outcome.body) for one in log] for log in logs] == [
+            [],
+            [(1, b"no"), (2, b"")],
+            [(1, b"")],
+            [],
+            [(1, b"later")],
+        ]
+        assert logs[1][0].outcome == Outcome(
+            kind=OutcomeKind.STATUS, status=500, detail="why", retry_after="7", body=b"no", address="::1"
+        )
+        rows = await connection.fetch("SELECT id, tableoid::regclass::text FROM settled ORDER BY id")
+        assert [tuple(row) for row in rows] == [
+            (2, "settled_delivered_20270115"),
+            (3, "settled_failed_20270116"),
+            (4, "settled_failed_20270116"),
+        ]
+        assert (await store.resend(WORKSPACE, 3, now=NOW)).attempts == 1
+        with pytest.raises(asyncpg.CheckViolationError):  # a server of an earlier version
+            await connection.execute("UPDATE deliveries SET state = 'delivered', settled_at = 1800090000 WHERE id = 1")
+        await store.record([created("job_2")])
+        assert (await deliveries_of(store, WORKSPACE, "evt_job_2_1"))[0].id == 6, "ids go on"
+    finally:
+        await store.close()
+        await connection.close()
+
+
+SETTLED_DATA = """
+INSERT INTO deliveries (event, endpoint, job, state, attempts, first_attempt_at, settled_at, due_at) VALUES
+  (1, 1, 1, 'delivered', 2, 1800000001, 1800000009, NULL),
+  (1, 1, 1, 'dead', 1, 1800000001, 1800090000, NULL),
+  (1, 1, 1, 'superseded', 0, NULL, 1800090000, NULL),
+  (1, 1, NULL, 'due', 1, 1800000001, NULL, 1800000000);
+INSERT INTO attempts (delivery, number, started_at, duration, kind, status, detail, retry_after, body, address) VALUES
+  (2, 2, 1800000005, 0.25, 'status', 204, '', NULL, '', NULL),
+  (2, 1, 1800000001, 0.25, 'status', 500, 'why', '7', 'no', '::1'),
+  (3, 1, 1800000001, 0.25, 'refused', NULL, 'why', NULL, '', NULL),
+  (5, 1, 1800000001, 0.25, 'status', 500, '', NULL, 'later', NULL);
+"""

@@ -21,8 +21,10 @@ from tests.server.store.builders import (
 )
 from tests.server.store.engines import PostgresEngine, RealTime
 from video_translation_server.errors import StoreError
+from video_translation_server.model import DeliveryState
 from video_translation_server.store import Store
 from video_translation_server.store.postgres import PostgresStore
+from video_translation_server.store.postgres.database import Database
 
 
 class Once:
@@ -77,6 +79,22 @@ async def test_the_log_leaves_room_after_each_loss_of_the_database(store: Store,
     assert await store.record([created("job_2")]) == [True]
     assert await store.last_position() >= before * 1_000_000
     assert [event.job_id for event in await read_log(store, 1)] == ["job_2"]
+
+
+async def test_what_is_settled_finds_its_day_also_in_an_earlier_copy_of_the_database(
+    store: Store, proxy: Proxy, postgres_engine: PostgresEngine
+) -> None:
+    """As after a failover to a standby that had not heard of the day's partition."""
+    await store.create_endpoint(endpoint())
+    await store.record([created("job_1"), created("job_2")])
+    first, second = await claim(store)
+    assert await store.settle([settlement(first)], now=NOW) == [True]
+    connection = await Database(postgres_engine.url).connect()
+    await connection.execute("DROP TABLE settled_delivered_20270115, settled_failed_20270115")
+    await connection.close()
+    proxy.cut()
+    assert await store.settle([settlement(second)], now=NOW) == [True]
+    assert (await store.delivery(WORKSPACE, second.delivery_id)).state is DeliveryState.DELIVERED
 
 
 @pytest.mark.parametrize("arrives", [True, False])

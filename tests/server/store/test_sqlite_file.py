@@ -11,12 +11,14 @@ from pathlib import Path
 import apsw
 import pytest
 
-from tests.server.store.builders import NOW, WORKSPACE, advanced, claim_one, created, endpoint, read_log
+from tests.server.store.builders import NOW, WORKSPACE, advanced, claim_one, created, deliver_all, endpoint, read_log
 from video_translation_server.errors import NotFoundError, StoreError
 from video_translation_server.model import JobStatus, Kept, Key, Plan, Workers
-from video_translation_server.store import open_store
+from video_translation_server.store import Retention, open_store
 from video_translation_server.store.sqlite import SqliteStore
 from video_translation_server.store.sqlite.database import APPLICATION_ID, migrations
+
+DAY = 86_400.0
 
 
 def foreign(path: Path, script: str) -> None:
@@ -205,6 +207,20 @@ async def test_a_job_from_before_there_was_a_line_goes_on(tmp_path: Path) -> Non
     [job] = await store.due_jobs(NOW, 10, workers=Workers(main=1))
     assert (job.rank, job.plan.lane, await store.place(job)) == (None, None, None)
     assert await store.record([advanced(job)]) == [True]
+    await store.close()
+
+
+@pytest.mark.parametrize("chunk", [1, 3])
+async def test_settled_deliveries_go_in_small_steps(tmp_path: Path, chunk: int) -> None:
+    store = await SqliteStore.open(tmp_path / "store.db")
+    await store.create_endpoint(endpoint(events=("video_translate.pending",)))
+    await store.record([created(f"job_{number}") for number in range(10)])
+    await deliver_all(store)
+    steps, after = 0, 0
+    while (reached := await store.prune(NOW + 8 * DAY, retention=Retention(), after=after, chunk=chunk)) is not None:
+        steps, after = steps + 1, reached
+        assert steps < 1000, "it never ends"
+    assert steps >= 10 // chunk
     await store.close()
 
 

@@ -22,12 +22,16 @@ SCHEMA = "video_translation"
 
 LOCKS = 0x56545253
 """The first half of our advisory locks' keys (`VTRS`); the second half says what is locked."""
-MIGRATING, ADDRESSING, LINE = 0, 1, 2
-"""Second halves: the schema; who is addressed by events; a lane's line (LINE plus the lane's number)."""
+MIGRATING, ADDRESSING, LINE, MAKING_DAYS, DROPPING_DAYS = 0, 1, 2, 4, 5
+"""Second halves: the schema; who is addressed by events; a lane's line (LINE plus the lane's number: 2 and 3); the
+partitions of what is settled."""
 
 CONNECT_TIMEOUT = 5.0
 COMMAND_TIMEOUT = 30.0
 """Seconds after which a database that says nothing counts as gone."""
+
+MIGRATION_TIMEOUT = 6 * 3600.0
+"""Seconds that one step of the schema may take, or another server's steps: it may have to move every row."""
 
 IDLE_IN_TRANSACTION = 5.0
 """Seconds after which the database breaks off a transaction whose server has fallen silent (frozen, or cut off): what
@@ -135,7 +139,7 @@ async def migrate(connection: Connection, *, to: int | None = None) -> None:
 
     One server at a time: the others wait, and then find nothing left to do.
     """
-    await connection.execute("SELECT pg_advisory_lock($1, $2)", LOCKS, MIGRATING)
+    await connection.execute("SELECT pg_advisory_lock($1, $2)", LOCKS, MIGRATING, timeout=MIGRATION_TIMEOUT)
     await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
     await connection.execute("CREATE TABLE IF NOT EXISTS schema_version (version integer NOT NULL)")
     found = await schema_version(connection)
@@ -148,7 +152,7 @@ async def migrate(connection: Connection, *, to: int | None = None) -> None:
     for version, script in enumerate(steps[:to], start=1):
         if version > found:
             async with connection.transaction():
-                await connection.execute(script)
+                await connection.execute(script, timeout=MIGRATION_TIMEOUT)
                 await connection.execute("INSERT INTO schema_version (version) VALUES ($1)", version)
     await connection.execute("SELECT pg_advisory_unlock($1, $2)", LOCKS, MIGRATING)
 

@@ -14,6 +14,7 @@ from video_translation_server.store.base import DeliveryFilter
 from video_translation_server.store.postgres import lanes
 from video_translation_server.store.postgres.database import Connection
 from video_translation_server.store.postgres.rows import Rows
+from video_translation_server.store.postgres.settled import ATTEMPT, away
 from video_translation_server.wire.deliveries import DELIVERY_PREFIX
 from video_translation_server.wire.events import BY_NAME_ONLY, CALLBACK_TYPES, PROGRESS
 
@@ -51,9 +52,16 @@ _ENQUEUE_CALLBACK = _ENQUEUE.format(news=_NEWS.table, whose="p.entity_id = given
 
 DELIVERY = "d.id, e.id, e.type, p.id, j.id, e.sequence, d.state, d.attempts, d.due_at, d.first_attempt_at, d.settled_at"
 _JOINED = (
-    "deliveries d JOIN events e ON e.position = d.event JOIN endpoints p ON p.n = d.endpoint "
+    "every_delivery d JOIN events e ON e.position = d.event JOIN endpoints p ON p.n = d.endpoint "
     "LEFT JOIN jobs j ON j.n = d.job"
 )
+_ATTEMPTS = f"""
+SELECT {ATTEMPT}, body FROM attempts WHERE delivery = $1
+UNION ALL
+SELECT {ATTEMPT}, coalesce(answers[ord], '')
+FROM every_delivery d, unnest(log) WITH ORDINALITY AS said({ATTEMPT}, ord) WHERE d.id = $1 AND d.is_kept
+ORDER BY number
+"""
 
 _TAKEN_UP = Rows({"id": "bigint", "event": "bigint", "job": "bigint"})
 # Of what is taken up together, the first of each job is due where no other of its lane is open.
@@ -68,14 +76,30 @@ FROM {_TAKEN_UP.table}, endpoints p WHERE p.n = $4
 _TAKE_UP = f"""
 WITH placed AS ({_PLACED}),
 revived AS (
-  UPDATE deliveries d SET lane = {lanes.AGAIN}, tries = 0, hurries = 0, settled_at = NULL,
-    state = CASE WHEN waits THEN 'waiting' ELSE 'due' END, due_at = CASE WHEN NOT waits THEN $5::double precision END
-  FROM placed WHERE d.id = placed.id)
+  DELETE FROM settled s USING placed WHERE s.id = placed.id AND s.id = ANY($1) RETURNING s.*, waits),
+said AS (
+  INSERT INTO attempts (delivery, {ATTEMPT}, body)
+  SELECT id, {ATTEMPT}, coalesce(answers[ord], '')
+  FROM revived, unnest(log) WITH ORDINALITY AS said({ATTEMPT}, ord)),
+back AS (
+  INSERT INTO deliveries (id, event, endpoint, job, lane, state, attempts, due_at, first_attempt_at)
+  OVERRIDING SYSTEM VALUE
+  SELECT id, event, endpoint, job, {lanes.AGAIN}, CASE WHEN waits THEN 'waiting' ELSE 'due' END, attempts,
+    CASE WHEN NOT waits THEN $5::double precision END, first_attempt_at
+  FROM revived)
 INSERT INTO deliveries (event, endpoint, job, lane, state, due_at)
 SELECT event, $4, job, {lanes.AGAIN}, CASE WHEN waits THEN 'waiting' ELSE 'due' END,
   CASE WHEN NOT waits THEN $5::double precision END
 FROM placed WHERE id IS NULL ORDER BY event
 """
+
+_ABANDON = away(
+    given="unnest($1::bigint[]) AS given(endpoint)",
+    which="(d.endpoint = given.endpoint AND d.settled_at IS NULL AND d.claim_id IS NULL) "
+    "OR (d.endpoint = given.endpoint AND d.claim_id IS NOT NULL)",
+    state=DeliveryState.DEAD,
+    at="$2::double precision",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,11 +183,12 @@ async def take_up(
 
 async def resend(connection: Connection, workspace_id: str, delivery_id: int, now: float) -> Delivery:
     """Make one delivery due now, with a new run of the schedule."""
+    # Where it is settled, whoever takes it up first has it; where it is open, it is held.
     await connection.execute("SELECT 1 FROM deliveries WHERE id = $1 FOR NO KEY UPDATE", delivery_id)
     found = await get(connection, workspace_id, delivery_id)
-    event, endpoint, job, claim_id, deleted_at = await connection.fetchrow(
-        "SELECT event, endpoint, job, claim_id, (SELECT deleted_at FROM endpoints WHERE n = endpoint) "
-        "FROM deliveries WHERE id = $1",
+    event, endpoint, job, deleted_at = await connection.fetchrow(
+        "SELECT event, endpoint, job, (SELECT deleted_at FROM endpoints WHERE n = endpoint) "
+        "FROM every_delivery WHERE id = $1",
         delivery_id,
     )
     if deleted_at is not None:
@@ -172,8 +197,10 @@ async def resend(connection: Connection, workspace_id: str, delivery_id: int, no
         raise ConflictError("this delivery waits for an earlier event of its job, which is on its way")
     if not found.state.is_open:
         await take_up(connection, endpoint=endpoint, missed=[(delivery_id, event, job)], now=now)
-    elif claim_id is None:
-        await connection.execute("UPDATE deliveries SET due_at = $1, tries = 0 WHERE id = $2", now, delivery_id)
+    else:
+        await connection.execute(
+            "UPDATE deliveries SET due_at = $1, tries = 0 WHERE id = $2 AND claim_id IS NULL", now, delivery_id
+        )
     return await get(connection, workspace_id, delivery_id)
 
 
@@ -190,19 +217,15 @@ async def send_to(connection: Connection, *, event: int, endpoint: int, now: flo
 
 async def abandon(connection: Connection, *, endpoints: Sequence[int], now: float) -> None:
     """Close everything open to deleted endpoints, also what is claimed."""
-    await connection.execute(
-        "UPDATE deliveries SET state = 'dead', due_at = NULL, claim_id = NULL, leased_until = NULL, settled_at = $1 "
-        "WHERE (endpoint = ANY($2::bigint[]) AND settled_at IS NULL AND claim_id IS NULL) "
-        "OR (endpoint = ANY($2::bigint[]) AND claim_id IS NOT NULL)",
-        now,
-        endpoints,
-    )
+    await connection.execute(_ABANDON, endpoints, now)
 
 
 async def get(connection: Connection, workspace_id: str, delivery_id: int) -> Delivery:
     """One delivery of the workspace."""
     row = await connection.fetchrow(
-        f"SELECT {DELIVERY} FROM {_JOINED} WHERE d.id = $1 AND p.workspace_id = $2", delivery_id, workspace_id
+        f"SELECT {DELIVERY} FROM {_JOINED} WHERE d.id = $1 AND p.workspace_id = $2 AND d.is_kept",
+        delivery_id,
+        workspace_id,
     )
     if row is None:
         raise NotFoundError(f"no delivery {DELIVERY_PREFIX}{delivery_id}", param="delivery_id")
@@ -221,7 +244,7 @@ async def page(
         "d.state =": None if wanted.state is None else wanted.state.value,
     }
     values: list[Any] = [workspace_id, limit]
-    conditions = ["p.workspace_id = $1"]
+    conditions = ["p.workspace_id = $1", "d.is_kept"]
     for condition, value in narrowing.items():
         if value is not None:
             values.append(value)
@@ -236,11 +259,7 @@ async def page(
 
 async def attempts(connection: Connection, delivery_id: int) -> list[Attempt]:
     """The attempts of one delivery."""
-    rows = await connection.fetch(
-        "SELECT number, started_at, duration, kind, status, detail, retry_after, body, address FROM attempts "
-        "WHERE delivery = $1 ORDER BY number",
-        delivery_id,
-    )
+    rows = await connection.fetch(_ATTEMPTS, delivery_id)
     return [_attempt(row) for row in rows]
 
 
@@ -254,8 +273,8 @@ def _attempt(row: Sequence[Any]) -> Attempt:
             status=row[4],
             detail=row[5],
             retry_after=row[6],
-            body=row[7],
-            address=row[8],
+            address=row[7],
+            body=row[8],
         ),
     )
 

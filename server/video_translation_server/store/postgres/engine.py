@@ -5,7 +5,7 @@ waits for the other's disk, and so that their locks are always taken in one orde
 """
 
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, TypeVar
 
 from video_translation_server.errors import StoreError
@@ -14,6 +14,7 @@ from video_translation_server.store.base import Bell, Bells, Keep
 from video_translation_server.store.base.rules import Rules
 from video_translation_server.store.postgres import claims, line, log, requests
 from video_translation_server.store.postgres.database import AGAIN, Connection, Database, as_ours, schema_version
+from video_translation_server.store.postgres.days import Days
 from video_translation_server.store.postgres.doorbell import Doorbell
 from video_translation_server.store.postgres.jobs import Recorder, Recording
 from video_translation_server.store.postgres.server import Looks, Server, real_now
@@ -36,8 +37,9 @@ class Engine:
         self._rules = rules
         self._closed = False
         self._bells = Bells()
-        self._log = Writer(Session(database, "log", log.leave_room), probe)
-        self._queue = Writer(Session(database, "queue"), probe)
+        self._days = Days(self._read)
+        self._log = Writer(Session(database, "log", log.leave_room), self._days, probe)
+        self._queue = Writer(Session(database, "queue"), self._days, probe)
         self._doorbell = Doorbell(Session(database, "doorbell"), self._bells)
         self._recording: Verb[Recording, list[bool]] = Verb(Recorder(rules.ids).record)
         self._record_bells = (self._bells.jobs, self._bells.deliveries, self._bells.events)
@@ -79,10 +81,15 @@ class Engine:
         raise StoreError("the database is too busy; try again")
 
     async def _write(
-        self, wish: One[T], *bells: Bell, keep: Keep[T] | None = None, verb: Verb[One[Any], Any] = EACH
+        self,
+        wish: One[T],
+        *bells: Bell,
+        keep: Keep[T] | None = None,
+        verb: Verb[One[Any], Any] = EACH,
+        settling_at: Iterable[float] = (),
     ) -> T:
         """Run a verb in the log's next transaction, with the answer to its request where one is to be kept."""
-        value: T = await self._log.run(verb, requests.keeping(wish, keep), *bells)
+        value: T = await self._log.run(verb, requests.keeping(wish, keep), *bells, settling_at=settling_at)
         self._doorbell.ring(bells)
         return value
 

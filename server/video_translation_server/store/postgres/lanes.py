@@ -7,9 +7,11 @@ holds those until its commit: so they cannot be settled meanwhile without what w
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from video_translation_server.model import DeliveryState
 from video_translation_server.store.base.rules import SUPERSEDE_AFTER
 from video_translation_server.store.postgres.database import Connection
 from video_translation_server.store.postgres.rows import Rows
+from video_translation_server.store.postgres.settled import away
 from video_translation_server.wire.events import FINAL_TYPES, PROGRESS
 
 FIRST, AGAIN = 0, 1
@@ -22,24 +24,23 @@ SELECT tries FROM deliveries WHERE job = ANY($1::bigint[]) AND lane = $2 AND set
 ORDER BY id FOR NO KEY UPDATE
 """
 
+_GIVEN = "unnest($1::bigint[], $2::double precision[]) AS given(job, at), events e"
+_IDLE = "d.job = given.job AND d.settled_at IS NULL AND d.claim_id IS NULL AND d.lane = 0 AND e.position = d.event"
 # A progress event that is not being sent is worth nothing once a newer one exists; what was taken up again is wanted.
-_COALESCE = f"""
-UPDATE deliveries d SET state = 'superseded', due_at = NULL, settled_at = given.at
-FROM unnest($1::bigint[], $2::double precision[]) AS given(job, at), events e
-WHERE d.job = given.job AND d.settled_at IS NULL AND d.claim_id IS NULL AND d.lane = 0
-  AND e.position = d.event AND e.type = '{PROGRESS}'
-RETURNING d.endpoint, d.job, d.lane, given.at
-"""
-
-_SUPERSEDE = f"""
-UPDATE deliveries d SET state = 'superseded', due_at = NULL, settled_at = given.at
-FROM unnest($1::bigint[], $2::double precision[]) AS given(job, at), events e
-WHERE d.job = given.job AND d.settled_at IS NULL AND d.tries >= {SUPERSEDE_AFTER} AND d.claim_id IS NULL AND d.lane = 0
-  AND e.position = d.event AND e.type NOT IN ({_FINAL})
+_COALESCE = away(
+    given=_GIVEN,
+    which=f"{_IDLE} AND e.type = '{PROGRESS}'",
+    state=DeliveryState.SUPERSEDED,
+    at="given.at",
+)
+_SUPERSEDE = away(
+    given=_GIVEN,
+    which=f"""{_IDLE} AND d.tries >= {SUPERSEDE_AFTER} AND e.type NOT IN ({_FINAL})
   AND EXISTS (SELECT 1 FROM deliveries w WHERE w.endpoint = d.endpoint AND w.job = d.job AND w.lane = 0
-              AND w.settled_at IS NULL AND w.state = 'waiting' AND w.event > d.event)
-RETURNING d.endpoint, d.job, d.lane, given.at
-"""
+              AND w.settled_at IS NULL AND w.state = 'waiting' AND w.event > d.event)""",
+    state=DeliveryState.SUPERSEDED,
+    at="given.at",
+)
 
 _LANES = Rows({"endpoint": "bigint", "job": "bigint", "lane": "integer", "at": "double precision"})
 _RELEASE_NEXT = f"""

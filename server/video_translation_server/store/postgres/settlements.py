@@ -13,6 +13,7 @@ from video_translation_server.store.postgres import lanes
 from video_translation_server.store.postgres.database import Connection
 from video_translation_server.store.postgres.health import Ward
 from video_translation_server.store.postgres.rows import Rows
+from video_translation_server.store.postgres.settled import ATTEMPT, LOGS, SETTLED
 
 _SETTLED = Rows(
     {
@@ -39,19 +40,29 @@ WITH given AS MATERIALIZED (SELECT * FROM {_SETTLED.table}),
 held AS MATERIALIZED (
   SELECT d.id FROM deliveries d JOIN given ON d.id = given.id AND d.claim_id = given.claim_id
   ORDER BY d.id FOR NO KEY UPDATE OF d),
-settled AS (
+put_off AS (
   UPDATE deliveries d SET claim_id = NULL, leased_until = NULL, attempts = given.number, tries = given.tries,
-    state = given.state, due_at = given.due_at, settled_at = given.settled_at,
-    first_attempt_at = coalesce(d.first_attempt_at, given.started_at)
+    state = given.state, due_at = given.due_at, first_attempt_at = coalesce(d.first_attempt_at, given.started_at)
   FROM held JOIN given ON given.id = held.id
-  WHERE d.id = held.id AND d.claim_id = given.claim_id
+  WHERE d.id = held.id AND d.claim_id = given.claim_id AND given.settled_at IS NULL
   RETURNING d.id, d.endpoint, d.job, d.lane),
 logged AS (
-  INSERT INTO attempts (delivery, number, started_at, duration, kind, status, detail, retry_after, body, address)
-  SELECT id, number, started_at, duration, kind, status, detail, retry_after, body, address
-  FROM settled JOIN given USING (id))
-SELECT settled.id, endpoint, job, lane, p.failing_since IS NOT NULL OR p.strain > 0
-FROM settled JOIN endpoints p ON p.n = endpoint
+  INSERT INTO attempts (delivery, {ATTEMPT}, body)
+  SELECT id, {ATTEMPT}, body FROM put_off JOIN given USING (id)),
+gone AS (
+  DELETE FROM deliveries d USING held JOIN given ON given.id = held.id
+  WHERE d.id = held.id AND d.claim_id = given.claim_id AND given.settled_at IS NOT NULL
+  RETURNING d.id, d.event, d.endpoint, d.job, d.lane, d.attempts, d.first_attempt_at),
+{LOGS},
+moved AS (
+  INSERT INTO settled ({SETTLED})
+  SELECT gone.id, event, endpoint, job, state, number, coalesce(first_attempt_at, started_at), settled_at,
+    array_append(log, ROW({ATTEMPT})::attempt),
+    CASE WHEN is_answered OR body <> '' THEN array_append(answers, body) END
+  FROM gone JOIN given USING (id) LEFT JOIN logs ON logs.delivery = gone.id)
+SELECT done.id, endpoint, job, lane, p.failing_since IS NOT NULL OR p.strain > 0
+FROM (SELECT id, endpoint, job, lane FROM put_off UNION ALL SELECT id, endpoint, job, lane FROM gone) done
+JOIN endpoints p ON p.n = endpoint
 """
 
 
@@ -75,7 +86,7 @@ class Settled:
 async def settle(connection: Connection, settlements: Sequence[Settlement], now: float, rules: Rules) -> Settled:
     """Carry out the verdicts whose claim still holds.
 
-    1. The deliveries get their new state, and the attempts are logged.
+    1. What is tried again gets its new time, what is settled leaves the queue; the attempts are logged.
     2. What is settled releases the next of its lane; what failed too often gives way.
     3. The endpoints' health follows.
     """

@@ -6,7 +6,7 @@ Every function takes a connection and runs inside the caller's transaction.
 from video_translation_server.clock import ClockState
 from video_translation_server.store.postgres.database import Connection
 
-ERASED = "idempotency, batches, jobs, events, endpoints, deliveries, attempts, sweeps, assets"
+ERASED = "idempotency, batches, jobs, events, endpoints, deliveries, attempts, settled, sweeps, assets"
 """Tables that `erase` empties; who may call, what time it is, and where the log ends stays."""
 
 
@@ -36,3 +36,4 @@ async def begin_chapter(connection: Connection) -> int:
 async def erase(connection: Connection) -> None:
     """Delete every row but those that say who may call and what time it is; numbers are not used again."""
     await connection.execute(f"TRUNCATE {ERASED} CONTINUE IDENTITY")
+    await connection.execute("UPDATE kept SET delivered_since = 0, failed_since = 0")

@@ -14,6 +14,7 @@ from video_translation_server.errors import NotFoundError
 from video_translation_server.model import DeliveryState, Endpoint, Sweep, SweepKind
 from video_translation_server.store.postgres import deliveries, endpoints
 from video_translation_server.store.postgres.database import Connection
+from video_translation_server.store.postgres.days import DAY
 from video_translation_server.wire.events import BY_NAME_ONLY, NOTICES
 
 SWEEP = "s.id, s.workspace_id, p.id, s.kind, s.since, s.created_at, s.position, s.until, s.found, s.finished_at"
@@ -29,11 +30,16 @@ SELECT $1, $2, $3, $4, $5, coalesce((
 FROM log RETURNING position, until
 """
 
-_PAGE = """
+# Nothing is settled before it happens, so that only the days since need to be looked into (with one day's margin).
+# OFFSET 0: it is looked for event by event, or all of those days might be read.
+_PAGE = f"""
 SELECT e.position, e.type, e.job, coalesce((SELECT id FROM jobs WHERE n = e.job),
-  (SELECT id FROM batches WHERE n = e.batch)), d.id, d.state
+  (SELECT id FROM batches WHERE n = e.batch)), d.id, d.state, d.is_kept
 FROM (SELECT * FROM events WHERE workspace_id = $1 AND position > $2 AND position <= $3 ORDER BY position LIMIT $4) e
-LEFT JOIN deliveries d ON d.event = e.position AND d.endpoint = $5
+LEFT JOIN LATERAL (
+  SELECT id, state, is_kept FROM every_delivery
+  WHERE event = e.position AND endpoint = $5 AND (settled_at IS NULL OR settled_at >= e.created_at - {DAY})
+  OFFSET 0) d ON true
 ORDER BY e.position
 """
 
@@ -94,8 +100,9 @@ class _Walk:
         rows = await self.connection.fetch(_PAGE, sweep.workspace_id, sweep.position, sweep.until, self.chunk, number)
         missed = [
             (delivery, position, job)
-            for position, event_type, job, entity_id, delivery, state in rows
+            for position, event_type, job, entity_id, delivery, state, is_kept in rows
             if _wants(endpoint, event_type, entity_id)
+            and is_kept is not False  # its day has not been dropped yet, that is all
             and _was_missed(sweep.kind, state, is_forgotten=position <= forgotten)
         ]
         if missed:

@@ -5,7 +5,7 @@ Knows no SQL but that of transactions; what a verb does is its own business.
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -21,6 +21,7 @@ from video_translation_server.store.postgres.database import (
     as_ours,
     is_lost,
 )
+from video_translation_server.store.postgres.days import Days
 from video_translation_server.store.postgres.doubt import has_committed
 from video_translation_server.store.postgres.session import Session
 from video_translation_server.store.postgres.verb import EACH, One, Verb
@@ -48,6 +49,7 @@ class _Call:
     wish: Any
     future: asyncio.Future[Any]
     bells: tuple[Bell, ...]
+    settling_at: frozenset[float]
     value: Any = None
     error: BaseException | None = None
 
@@ -55,24 +57,26 @@ class _Call:
 class Writer:
     """Runs wishes on one connection, many per transaction."""
 
-    def __init__(self, session: Session, probe: Probe) -> None:
+    def __init__(self, session: Session, days: Days, probe: Probe) -> None:
         """Start the task; the session is the writer's from here on. Needs a running event loop."""
         self._session = session
+        self._days = days
         self._probe = probe
         self._calls: list[_Call] = []
         self._called = asyncio.Event()
         self._closed = False
         self._task = asyncio.create_task(self._main(), name="store-writer")
 
-    async def run(self, verb: Verb[A, T], wish: A, *bells: Bell) -> T:
+    async def run(self, verb: Verb[A, T], wish: A, *bells: Bell, settling_at: Iterable[float] = ()) -> T:
         """Carry a wish out in the next transaction; return or raise what became of it, after the commit.
 
-        The bells ring once it is committed, also for a caller that has gone.
+        The bells ring once it is committed, also for a caller that has gone. Where it may settle deliveries,
+        `settling_at` says when (Unix seconds).
         """
         if self._closed:
             raise StoreError("the store is closed")
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._calls.append(_Call(verb, wish, future, bells))
+        self._calls.append(_Call(verb, wish, future, bells, frozenset(settling_at)))
         self._called.set()
         return await future
 
@@ -99,23 +103,27 @@ class Writer:
     async def _commit(self, batch: list[_Call]) -> None:
         """Carry a batch out once, whatever happens to the connection meanwhile; or tell everybody that it was not.
 
-        1. Transactions that got in each other's way are run anew.
-        2. Where the connection was lost before the commit, nothing has happened: it is run anew, once.
-        3. Where it was lost in the commit, the database is asked what became of it.
+        1. What it settles finds a partition of its day.
+        2. Transactions that got in each other's way are run anew.
+        3. Where the connection was lost before the commit, nothing has happened: it is run anew, once.
+        4. Where it was lost in the commit, the database is asked what became of it.
         """
         error: BaseException = StoreError("the database is too busy; try again")
         losses = 0
         for _ in range(TRIES):
             try:
+                await self._days.cover(frozenset[float]().union(*(call.settling_at for call in batch)))
                 await self._transact(batch)
             except AGAIN:
                 continue
             except FAILURES as failure:
                 error = as_ours(failure)
+                if not is_lost(failure):
+                    break
+                self._days.doubt()
                 losses += 1
-                if is_lost(failure) and losses == 1:
-                    continue
-                break
+                if losses > 1:
+                    break
             else:
                 return
         for call in batch:

@@ -50,7 +50,10 @@ class ClaimVerbs(Engine):
     async def settle(self, batch: Sequence[Settlement], *, now: float) -> list[bool]:
         """Log attempts and carry out verdicts."""
         done: Settled = await self._queue.run(
-            EACH, lambda connection: settlements.settle(connection, batch, now, self._rules), self._bells.deliveries
+            EACH,
+            lambda connection: settlements.settle(connection, batch, now, self._rules),
+            self._bells.deliveries,
+            settling_at=[now],
         )
         if done.notices:
             self._bells.events.ring()

@@ -34,7 +34,9 @@ class EndpointVerbs(Engine):
     async def delete_endpoint(self, workspace_id: str, endpoint_id: str, *, now: float) -> None:
         """Forget an endpoint."""
         await self._write(
-            lambda connection: endpoints.delete(connection, workspace_id, endpoint_id, now), verb=READDRESSING
+            lambda connection: endpoints.delete(connection, workspace_id, endpoint_id, now),
+            verb=READDRESSING,
+            settling_at=[now],
         )
 
     async def change_endpoint(
@@ -59,7 +61,9 @@ class EndpointVerbs(Engine):
         next_expiry = await self._read(endpoints.next_expiry)
         if next_expiry is None or next_expiry > now:
             return []  # nearly always; nobody is kept from appending meanwhile
-        return await self._write(lambda connection: endpoints.expire(connection, now), verb=READDRESSING)
+        return await self._write(
+            lambda connection: endpoints.expire(connection, now), verb=READDRESSING, settling_at=[now]
+        )
 
     async def workspace_secret(self, workspace_id: str, *, fresh: str) -> str:
         """The secret that signs deliveries to callback URLs."""

@@ -27,7 +27,9 @@ class JobVerbs(Engine):
         """Commit job moves with their events and deliveries."""
         movers = [self._mover_of(change) for change in changes]
         recording = Recording(changes, movers, batch, at_most, keep)
-        recorded = await self._log.run(self._recording, recording, *(bells := self._record_bells))
+        # What gives way to an event is settled when that one happens.
+        times = (change.event.created_at for change in changes)
+        recorded = await self._log.run(self._recording, recording, *(bells := self._record_bells), settling_at=times)
         self._doorbell.ring(bells)
         return recorded
 

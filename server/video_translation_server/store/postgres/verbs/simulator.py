@@ -35,4 +35,8 @@ class SimulatorVerbs(Engine):
 
     async def prune(self, now: float, *, retention: Retention, after: int, chunk: int) -> int | None:
         """Delete what retention no longer keeps."""
-        return await self._write(lambda connection: pruning.prune(connection, now, retention, after, chunk))
+        go_on = await self._write(lambda connection: pruning.prune(connection, now, retention, after, chunk))
+        if go_on is None:
+            await self._days.make_ahead(now)
+            await self._days.drop_old(now)
+        return go_on
