@@ -1,10 +1,11 @@
 """Leases in PostgreSQL: which deliveries may be attempted now, and who holds them.
 
 Every function takes a connection and runs inside the caller's transaction. `now` is the server's clock, leases run on
-the database's (decision 0028).
+the database's (decision 0033).
 """
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,55 +18,90 @@ from video_translation_server.store.base.rules import BURST
 from video_translation_server.store.postgres.database import Connection
 from video_translation_server.store.postgres.server import REAL_NOW, Server
 
-# The endpoints with a row that is open and unclaimed, each with the first time at which one is due, by skipping
-# through the index from one to the next. (A NULL comes last: nothing but rows that wait.)
-_READY = """
-WITH RECURSIVE ready AS (
-  (SELECT endpoint, due_at FROM deliveries WHERE settled_at IS NULL AND claim_id IS NULL
-   ORDER BY endpoint, due_at LIMIT 1)
-  UNION ALL
-  SELECT next.endpoint, next.due_at FROM ready CROSS JOIN LATERAL (
-    SELECT d.endpoint, d.due_at FROM deliveries d
-    WHERE d.settled_at IS NULL AND d.claim_id IS NULL AND d.endpoint > ready.endpoint
-    ORDER BY d.endpoint, d.due_at LIMIT 1) next)
-"""
-_MAY_GO = f"""
-p.status = 'enabled' AND ready.due_at <= $1 AND (p.paused_until IS NULL OR p.paused_until <= $1)
-AND (p.next_send_at IS NULL OR p.next_send_at - {BURST} <= $1)
-"""
-_ROOM = """
-greatest(1, coalesce(p.max_in_flight, {per_endpoint}) >> p.strain)
-- (SELECT count(*) FROM deliveries c WHERE c.endpoint = p.n AND c.claim_id IS NOT NULL)
-"""
-
-# Whoever claims for an endpoint holds its row to the commit; the others pass it over. So what is counted of it in the
-# next statement is exact, however many servers claim (decision 0027).
+# In the order of their turns, the first of each endpoint. Whoever claims for an endpoint holds its row to the commit;
+# the others pass it over. So what is counted of it in the next statement is exact, however many servers claim (decision
+# 0032).
+_IS_FIRST = "NOT EXISTS (SELECT 1 FROM turns f WHERE f.endpoint = t.endpoint AND (f.at, f.n) < (t.at, t.n))"
 _CANDIDATES = f"""
-{_READY}
-SELECT p.n, p.rate_limit, p.next_send_at FROM ready JOIN endpoints p ON p.n = ready.endpoint
-WHERE {_MAY_GO} AND {_ROOM.format(per_endpoint="$2::integer")} > 0
-ORDER BY ready.due_at LIMIT $3 FOR NO KEY UPDATE OF p SKIP LOCKED
+SELECT t.endpoint FROM turns t JOIN endpoints p ON p.n = t.endpoint
+WHERE t.at <= $1 AND {_IS_FIRST} ORDER BY t.at, t.n LIMIT $2 FOR NO KEY UPDATE OF p SKIP LOCKED
 """
 
-# The first due rows of each of these endpoints, as many as each may get; endpoints take turns: the first of each first.
+# For those that are full by another server's narrower limit.
+_WIDEN = "INSERT INTO turns (endpoint, at, served) SELECT endpoint, served, served FROM turns WHERE full_at < $1"
+
+_FREE = "settled_at IS NULL AND claim_id IS NULL AND due_at IS NOT NULL"
+
+# 1. How many each of these endpoints may get: by its limit, its rate (the generic cell rate algorithm), its pause.
+# 2. The first free rows of each, one more than it may get; they take turns: first the first of each.
+# 3. What is chosen is leased, unless somebody holds it or has taken it.
+# 4. Each endpoint gets one turn for all that it had: by what is left of it, behind those that have waited since; at
+#    infinity where it is full, if who ends a lease is sure to see that: it stood there before, or a lease is our own,
+#    which nobody can end before our commit.
+# Written so that no plan walks far, whatever the planner knows of the tables: rows of these steps are never joined to
+# each other, what was chosen is found by its id alone (`num_nulls` fits no index), and what is limited is read in an
+# index's order, which clears away dead entries as a bitmap does not.
 _CLAIM = f"""
-WITH rooms AS MATERIALIZED (
-  SELECT p.n, least({_ROOM.format(per_endpoint="$3::integer")}, given.allowed, $4) AS room
-  FROM unnest($1::bigint[], $2::bigint[]) AS given(endpoint, allowed) JOIN endpoints p ON p.n = given.endpoint),
-heads AS (
-  SELECT d.id, d.due_at, row_number() OVER (PARTITION BY n ORDER BY d.due_at, d.id) AS turn
-  FROM rooms CROSS JOIN LATERAL (
-    SELECT o.id, o.due_at FROM deliveries o
-    WHERE o.endpoint = n AND o.settled_at IS NULL AND o.claim_id IS NULL AND o.due_at <= $5
-    ORDER BY o.due_at, o.id LIMIT greatest(room, 0)) d),
-chosen AS MATERIALIZED (SELECT id FROM heads ORDER BY turn, due_at, id LIMIT $6),
-free AS MATERIALIZED (
+WITH visited AS MATERIALIZED (
+  SELECT p.n, p.rate_limit, p.paused_until, p.next_send_at, line.served, line.was_full, most - leased AS room
+  FROM endpoints p
+  CROSS JOIN LATERAL (SELECT greatest(1, coalesce(p.max_in_flight, $2::integer) >> p.strain) AS most) capacity
+  CROSS JOIN LATERAL (
+    SELECT count(*) AS leased FROM (
+      SELECT 1 FROM deliveries c WHERE c.endpoint = p.n AND c.claim_id IS NOT NULL LIMIT most) held) counted
+  LEFT JOIN LATERAL (
+    SELECT t.served, t.at = 'infinity' AS was_full FROM turns t WHERE t.endpoint = p.n
+    ORDER BY t.at DESC, t.n DESC LIMIT 1) line ON true
+  WHERE p.n = ANY($1::bigint[]) AND p.status = 'enabled'),
+allowed AS MATERIALIZED (
+  SELECT n, room, served, was_full, greatest(0, CASE
+    WHEN greatest(paused_until, next_send_at - {BURST}) > $4 THEN 0
+    WHEN rate_limit IS NULL THEN least(room, $3)
+    ELSE least(room, $3, greatest(1, floor(($4 + {BURST} - greatest(next_send_at, $4)) * rate_limit) + 1))
+  END)::bigint AS allowance FROM visited),
+heads AS MATERIALIZED (
+  SELECT allowed.*, d.id, d.due_at, row_number() OVER (PARTITION BY n ORDER BY d.due_at, d.id) AS turn
+  FROM allowed CROSS JOIN LATERAL (
+    SELECT o.id, o.due_at FROM deliveries o WHERE o.endpoint = n AND {_FREE}
+    ORDER BY o.due_at, o.id LIMIT allowance + 1) d),
+chosen AS MATERIALIZED (
+  SELECT id FROM heads WHERE turn <= allowance AND due_at <= $4 ORDER BY turn, due_at, id LIMIT $5),
+unheld AS MATERIALIZED (
   SELECT d.id FROM deliveries d JOIN chosen USING (id)
-  WHERE d.settled_at IS NULL AND d.claim_id IS NULL AND d.due_at <= $5 FOR NO KEY UPDATE OF d SKIP LOCKED),
+  WHERE num_nulls(d.settled_at, d.claim_id) = 2 AND d.due_at <= $4 FOR NO KEY UPDATE OF d SKIP LOCKED),
 claimed AS (
-  UPDATE deliveries d SET claim_id = $7, leased_until = {REAL_NOW.format("$9")} + $8
-  FROM free WHERE d.id = free.id
-  RETURNING d.id, d.claim_id, d.attempts, d.tries, d.first_attempt_at, d.due_at, d.event, d.endpoint, d.job)
+  UPDATE deliveries d SET claim_id = $6, leased_until = {REAL_NOW.format("$8")} + $7
+  FROM unheld WHERE d.id = unheld.id
+  RETURNING d.id, d.claim_id, d.attempts, d.tries, d.first_attempt_at, d.due_at, d.event, d.endpoint, d.job),
+left_over AS (
+  SELECT n, max(room) AS room, max(served) AS served, bool_or(was_full) AS was_full,
+    count(*) FILTER (WHERE is_claimed) AS count, min(due_at) FILTER (WHERE NOT is_claimed) AS due_at
+  FROM (
+    SELECT n, id, max(room) AS room, max(served) AS served, bool_or(was_full) AS was_full, max(due_at) AS due_at,
+      bool_or(is_claimed) AS is_claimed
+    FROM (
+      SELECT n, id, room, served, was_full, due_at, false AS is_claimed FROM heads
+      UNION ALL SELECT endpoint, id, NULL, NULL, NULL, due_at, true FROM claimed) looked
+    GROUP BY n, id) each
+  GROUP BY n),
+given AS MATERIALIZED (
+  SELECT p.n, p.max_in_flight, p.paused_until, l.due_at,
+    l.room <= l.count AND (l.was_full OR l.count > 0) AS is_full,
+    CASE WHEN l.count > 0 THEN $4 ELSE l.served END AS served,
+    CASE WHEN l.count > 0 THEN greatest(p.next_send_at, $4) + l.count / p.rate_limit END AS spent_until,
+    p.next_send_at
+  FROM left_over l JOIN endpoints p ON p.n = l.n),
+paced AS (
+  UPDATE endpoints p SET next_send_at = given.spent_until FROM given
+  WHERE p.n = given.n AND given.spent_until IS NOT NULL),
+ended AS (DELETE FROM turns WHERE endpoint = ANY($1::bigint[])),
+begun AS (
+  INSERT INTO turns (endpoint, at, served, full_at)
+  SELECT n, CASE WHEN waits THEN 'infinity' ELSE greatest(at, served) END, served,
+    CASE WHEN waits AND max_in_flight IS NULL THEN $2 END
+  FROM (SELECT *, greatest(due_at, paused_until, coalesce(spent_until, next_send_at) - {BURST}) AS at FROM given) g
+  CROSS JOIN LATERAL (SELECT is_full AND at <= $4 AS waits) w
+  WHERE due_at IS NOT NULL)
 SELECT c.id, c.claim_id, c.attempts + 1, c.tries + 1, c.first_attempt_at, e.id, e.type, j.id, e.sequence, e.body,
   p.id, p.url, p.secret, p.retired, p.private_key, p.headers, c.due_at, c.endpoint
 FROM claimed c JOIN events e ON e.position = c.event JOIN endpoints p ON p.n = c.endpoint
@@ -73,19 +109,34 @@ LEFT JOIN jobs j ON j.n = c.job
 """
 _DUE_AT, _ENDPOINT = 16, 17
 
+# Endpoints that are enabled, and when the first delivery of each may go.
+_COMING = f"""
+SELECT greatest(free.due_at, p.paused_until, p.next_send_at - {BURST}) AS at FROM {{turns}} t
+JOIN endpoints p ON p.n = t.endpoint AND p.status = 'enabled'
+CROSS JOIN LATERAL (SELECT due_at FROM deliveries WHERE endpoint = p.n AND {_FREE} ORDER BY due_at LIMIT 1) free
+"""
+
 # Whether a place is free does not matter here: where none is, something is claimed.
 _BUSY = f"""
 SELECT EXISTS (SELECT 1 FROM deliveries WHERE claim_id IS NOT NULL) OR EXISTS (
-  {_READY} SELECT 1 FROM ready JOIN endpoints p ON p.n = ready.endpoint WHERE {_MAY_GO})
+  SELECT 1 FROM ({_COMING.format(turns="turns")} WHERE t.at <= $1) coming WHERE coming.at <= $1)
 """
 
+_LOOK_AHEAD = 16
+"""Turns that are looked at for the next due time, of those that have come and of those to come: a claim that finds all
+that can be claimed leaves none of the former behind, and of the latter the first is true as a rule."""
+
+# A turn may be too early; what is behind those looked at is no earlier than it says.
 _NEXT_DUE = f"""
-{_READY}
-SELECT min(ready_at) FROM (
-  SELECT greatest(ready.due_at, p.paused_until, p.next_send_at - {BURST}) AS ready_at
-  FROM ready JOIN endpoints p ON p.n = ready.endpoint
-  WHERE p.status = 'enabled' AND ready.due_at IS NOT NULL) open
-WHERE ready_at > $1
+WITH near AS (
+  (SELECT t.endpoint FROM turns t WHERE t.at <= $1 AND {_IS_FIRST} ORDER BY t.at, t.n LIMIT {_LOOK_AHEAD})
+  UNION ALL
+  (SELECT endpoint FROM turns WHERE at > $1 AND at < 'infinity' ORDER BY at, n LIMIT {_LOOK_AHEAD}))
+SELECT min(at) FROM (
+  {_COMING.format(turns="near")}
+  UNION ALL
+  (SELECT at FROM turns WHERE at > $1 AND at < 'infinity' ORDER BY at, n OFFSET {_LOOK_AHEAD} LIMIT 1)) ahead
+WHERE at > $1
 """
 
 _EXPIRE = f"""
@@ -115,70 +166,32 @@ class Wish:
     per_endpoint: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Candidate:
-    """An endpoint that may be sent to now; with a rate limit (per second), so many, from when on."""
-
-    number: int
-    allowed: int
-    rate: float | None
-    next_send_at: float
-
-
 async def claim(connection: Connection, wish: Wish) -> list[Claim]:
     """Lease due deliveries until the wish is met or nothing more can be claimed."""
-    candidates = [
-        _candidate(row, wish) for row in await connection.fetch(_CANDIDATES, wish.now, wish.per_endpoint, wish.limit)
-    ]
     rows: list[Any] = []
-    while candidates and (rest := wish.limit - len(rows)) > 0:
+    visited: set[int] = set()
+    while (rest := wish.limit - len(rows)) > 0:
+        endpoints = [row[0] for row in await connection.fetch(_CANDIDATES, wish.now, rest)]
+        if not endpoints:
+            break
         # No endpoint's backlog is looked into deeper than its turn can reach.
-        depth = math.ceil(rest / len(candidates))
-        taken = await _take(connection, wish, candidates, depth, rest)
+        depth = math.ceil(rest / len(endpoints))
+        taken = await _take(connection, wish, endpoints, depth, rest)
         rows += taken
-        # Only an endpoint that has filled its turn may have more.
-        counts = _counts(taken)
-        candidates = [
-            _spent(candidate, counts[candidate.number])
-            for candidate in candidates
-            if counts.get(candidate.number, 0) >= depth
-        ]
+        # More there is behind these turns, or of an endpoint that has filled its own.
+        filled = max(Counter(row[_ENDPOINT] for row in taken).values(), default=0) >= depth
+        if (len(endpoints) < rest and not filled) or (not taken and visited.issuperset(endpoints)):
+            break
+        visited.update(endpoints)
     rows.sort(key=lambda row: (row[_DUE_AT], row[0]))
     return [_claim(row, wish.now) for row in rows]
 
 
-def _candidate(row: Sequence[Any], wish: Wish) -> _Candidate:
-    number, rate, sent_until = row
-    next_send_at = max(sent_until or 0.0, wish.now)
-    if rate is None:
-        return _Candidate(number, wish.limit, None, next_send_at)
-    # At least one, whatever rounding does: the query has found that it may go now.
-    return _Candidate(number, max(1, math.floor((wish.now + BURST - next_send_at) * rate) + 1), rate, next_send_at)
-
-
-def _spent(candidate: _Candidate, count: int) -> _Candidate:
-    """The candidate when so many were taken of it."""
-    if candidate.rate is None:
-        return candidate
-    next_send_at = candidate.next_send_at + count / candidate.rate
-    return _Candidate(candidate.number, max(candidate.allowed - count, 0), candidate.rate, next_send_at)
-
-
-def _counts(rows: Sequence[Any]) -> dict[int, int]:
-    counts: dict[int, int] = {}
-    for row in rows:
-        counts[row[_ENDPOINT]] = counts.get(row[_ENDPOINT], 0) + 1
-    return counts
-
-
-async def _take(
-    connection: Connection, wish: Wish, candidates: Sequence[_Candidate], depth: int, limit: int
-) -> list[Any]:
-    """Lease at most `depth` of each candidate and `limit` in all."""
+async def _take(connection: Connection, wish: Wish, endpoints: Sequence[int], depth: int, limit: int) -> list[Any]:
+    """Lease at most `depth` of each endpoint and `limit` in all."""
     rows: list[Any] = await connection.fetch(
         _CLAIM,
-        [candidate.number for candidate in candidates],
-        [candidate.allowed for candidate in candidates],
+        endpoints,
         wish.per_endpoint,
         depth,
         wish.now,
@@ -187,16 +200,12 @@ async def _take(
         wish.lease,
         wish.real_now,
     )
-    counts = _counts(rows)
-    paced = [
-        (candidate.number, candidate.next_send_at + counts[candidate.number] / candidate.rate)
-        for candidate in candidates
-        if candidate.rate is not None and candidate.number in counts
-    ]
-    if paced:
-        # When a rate limit allows the next one (the generic cell rate algorithm).
-        await connection.executemany("UPDATE endpoints SET next_send_at = $2 WHERE n = $1", paced)
     return rows
+
+
+async def widen(connection: Connection, per_endpoint: int) -> None:
+    """Let endpoints that are full by a narrower limit have another turn."""
+    await connection.execute(_WIDEN, per_endpoint)
 
 
 async def expire(connection: Connection, real_now: float | None) -> float | None:

@@ -46,6 +46,8 @@ class Engine:
         self._given: dict[str, int] = {}
         """The jobs that are this server's to move, and the version that each had."""
         self._looks = Looks(server)
+        self._per_endpoint = 0
+        """The limit per endpoint that was claimed by last."""
 
     async def _read(self, query: Callable[[Connection], Awaitable[T]]) -> T:
         """Run a query: what was committed before this call is in it. A connection that was lost is replaced once."""

@@ -6,7 +6,7 @@ Every function takes a connection and runs inside the caller's transaction.
 from video_translation_server.clock import ClockState
 from video_translation_server.store.postgres.database import Connection
 
-ERASED = "idempotency, batches, jobs, events, endpoints, deliveries, attempts, settled, sweeps, assets"
+ERASED = "idempotency, batches, jobs, events, endpoints, deliveries, turns, attempts, settled, sweeps, assets"
 """Tables that `erase` empties; who may call, what time it is, and where the log ends stays."""
 
 

@@ -29,7 +29,9 @@ class ClaimVerbs(Engine):
         )
 
         async def lease_due(connection: Connection) -> list[Claim]:
-            if self._looks.is_due():
+            if self._looks.is_due() or per_endpoint != self._per_endpoint:
+                self._per_endpoint = per_endpoint
+                await claims.widen(connection, per_endpoint)
                 self._looks.next_in(await claims.expire(connection, wish.real_now))
             claimed = await claims.claim(connection, wish)
             if claimed:
