@@ -5,6 +5,7 @@ more with the profile `fuzz`.
 """
 
 import asyncio
+import gc
 import os
 from collections.abc import Iterator
 
@@ -16,6 +17,14 @@ from tests.postgres import create_database, drop_database, shared_cluster
 settings.register_profile("bounded", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("fuzz", deadline=None, max_examples=400, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("bounded")
+
+# Collecting makes a hundred thousand objects that all last: to look for garbage among them doubles the time it takes.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ import httpx
 
 from video_translation_client._errors import ClientClosedError
 from video_translation_client._exchange import Answer, Exchange, Lost, Terms
-from video_translation_client._http import KEEPALIVE, bare, lost, prepared
+from video_translation_client._http import KEEPALIVE, bare, lost, prepared, tls
 from video_translation_client._operations import Operation, interpret
 from video_translation_client._options import Options
 from video_translation_client._transfer import Fetch, finish_in_thread
@@ -136,6 +136,6 @@ class AsyncTransport:
         loop = asyncio.get_running_loop()
         if self._client is None or self._loop is not loop:
             # Connections belong to the loop that opened them; those of a loop that has ended are of no use.
-            self._client = httpx.AsyncClient(limits=httpx.Limits(keepalive_expiry=KEEPALIVE))
+            self._client = httpx.AsyncClient(verify=tls(), limits=httpx.Limits(keepalive_expiry=KEEPALIVE))
             self._loop = loop
         return self._client

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
+import ssl
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, Final
 
@@ -22,6 +24,12 @@ KEEPALIVE: Final = 4.0
 """Below the 5 s after which servers commonly close an idle connection, so that no request meets a closing one."""
 LONGEST_SILENCE: Final = 60.0
 """Seconds without a byte, in either direction, after which the peer of a file on its way is taken for dead."""
+
+
+@functools.cache
+def tls() -> ssl.SSLContext:
+    """How we speak TLS, by httpx's own rules; one for all clients of a process: reading the roots takes some 30 ms."""
+    return httpx.create_ssl_context()
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ import httpx
 
 from video_translation_client._errors import ClientClosedError, ServerUnreachableError
 from video_translation_client._exchange import Answer, Exchange, Lost, Request, Terms, user_agent
-from video_translation_client._http import KEEPALIVE, bare, lost, prepared, reason
+from video_translation_client._http import KEEPALIVE, bare, lost, prepared, reason, tls
 from video_translation_client._operations import Operation, interpret
 from video_translation_client._options import Options
 from video_translation_client._transfer import Fetch
@@ -213,7 +213,7 @@ class _Pool:
             if self._given is not None:
                 return self._given
             if self._client is None:
-                self._client = httpx.Client(limits=httpx.Limits(keepalive_expiry=KEEPALIVE))
+                self._client = httpx.Client(verify=tls(), limits=httpx.Limits(keepalive_expiry=KEEPALIVE))
             return self._client
 
     def close(self) -> None:

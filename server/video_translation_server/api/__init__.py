@@ -3,6 +3,9 @@
 It drives the rest of the server through the ports in `context` and opens no outgoing socket.
 """
 
+from collections.abc import Iterable
+from types import ModuleType
+
 from fastapi import FastAPI
 
 from video_translation_server import __version__
@@ -31,7 +34,25 @@ from video_translation_server.api.faulty import Faulty
 from video_translation_server.api.polls import Polls
 from video_translation_server.api.tail import Tail
 from video_translation_server.api.waiters import Waiters
-from video_translation_server.wire.responses import ErrorAnswer
+
+MODULES = (
+    # To `translations` the path of `statuses` would be a job's id.
+    statuses,
+    assets,
+    batches,
+    translations,
+    cancellations,
+    status,
+    endpoints,
+    events,
+    stream,
+    deliveries,
+    admin,
+    overview,
+    users,
+    health,
+    files,
+)
 
 __all__ = ["Context", "Polls", "Simulator", "Tail", "Waiters", "create_api"]
 
@@ -45,31 +66,11 @@ def create_api(context: Context) -> FastAPI:
         redoc_url=None,
         # A path with a slash too many is unknown, in the shape of every other error.
         redirect_slashes=False,
-        responses={"4XX": {"model": ErrorAnswer}, "5XX": {"model": ErrorAnswer}},
+        # As they are: `include_router` would make each of them anew for every application, at its first request.
+        routes=[route for module in _modules(context) for route in module.router.routes],
     )
     api.state.context = context
-    # `statuses` comes first: to `translations` its path would be a job's id.
-    for module in (
-        statuses,
-        assets,
-        batches,
-        translations,
-        cancellations,
-        status,
-        endpoints,
-        events,
-        stream,
-        deliveries,
-        admin,
-        overview,
-        users,
-        health,
-        files,
-    ):
-        if context.is_answering or module is health:
-            api.include_router(module.router)
     if context.simulator is not None and context.is_answering:
-        api.include_router(simulator.router)
         api.add_middleware(Faulty, faults=context.simulator.faults)
     install_error_handlers(api)
     api.add_middleware(
@@ -80,3 +81,10 @@ def create_api(context: Context) -> FastAPI:
         max_upload_bytes=context.max_asset_bytes + FORM_BYTES,
     )
     return api
+
+
+def _modules(context: Context) -> Iterable[ModuleType]:
+    """Those whose routes are answered, in the order in which they are asked whether a path is theirs."""
+    if not context.is_answering:
+        return [health]
+    return MODULES if context.simulator is None else (*MODULES, simulator)

@@ -11,13 +11,16 @@ from fastapi import APIRouter, Response
 from video_translation_server.api.answers import Limit, Token, answer, decode_token, encode_token, page
 from video_translation_server.api.auth import Admin
 from video_translation_server.api.context import Surroundings
+from video_translation_server.api.errors import RESPONSES
 from video_translation_server.api.lenience import LenientRoute
 from video_translation_server.model import Key, Workspace
 from video_translation_server.wire.events import iso_time, maybe_iso_time
 from video_translation_server.wire.requests import KeyRequest, WorkspaceRequest
 from video_translation_server.wire.responses import Answer, KeyAnswer, NewKey, Page, WorkspaceAnswer, WorkspaceWithJobs
 
-router = APIRouter(prefix="/v3/admin", tags=["admin"], dependencies=[Admin], route_class=LenientRoute)
+router = APIRouter(
+    prefix="/v3/admin", tags=["admin"], dependencies=[Admin], route_class=LenientRoute, responses=RESPONSES
+)
 
 
 @router.post("/workspaces", response_model=Answer[WorkspaceAnswer])

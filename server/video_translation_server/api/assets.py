@@ -9,12 +9,13 @@ from fastapi import APIRouter, Request, Response
 from video_translation_server.api.answers import answer
 from video_translation_server.api.auth import Workspace
 from video_translation_server.api.context import Context, Surroundings
+from video_translation_server.api.errors import RESPONSES
 from video_translation_server.api.idempotency import REPLAYED, OnceOnly
 from video_translation_server.api.upload import Upload
 from video_translation_server.model import Asset
 from video_translation_server.wire.responses import Answer, AssetAnswer
 
-router = APIRouter(prefix="/v3/assets", tags=["assets"])
+router = APIRouter(prefix="/v3/assets", tags=["assets"], responses=RESPONSES)
 
 NEITHER = "application/octet-stream"
 """What a file is in which nothing plays."""

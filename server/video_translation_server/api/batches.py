@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query, Response
 from video_translation_server.api.answers import Token, answer, decode_token, encode_token
 from video_translation_server.api.auth import Workspace
 from video_translation_server.api.context import Context, Surroundings
+from video_translation_server.api.errors import RESPONSES
 from video_translation_server.api.hints import when_to_ask
 from video_translation_server.api.idempotency import Keeping, OnceOnly
 from video_translation_server.api.lenience import LenientRoute
@@ -18,7 +19,9 @@ from video_translation_server.model import Batch, Change, Job
 from video_translation_server.wire.batches import BatchRequest, batch_items, batch_resource
 from video_translation_server.wire.responses import Answer, BatchAnswer
 
-router = APIRouter(prefix="/v3/video-translations/batches", tags=["translations"], route_class=LenientRoute)
+router = APIRouter(
+    prefix="/v3/video-translations/batches", tags=["translations"], route_class=LenientRoute, responses=RESPONSES
+)
 
 PAGE = 100
 """Items of a batch per page, unless fewer are asked for."""

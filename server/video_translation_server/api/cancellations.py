@@ -11,13 +11,14 @@ from video_translation_server import lifecycle
 from video_translation_server.api.answers import answer
 from video_translation_server.api.auth import Workspace
 from video_translation_server.api.context import Context, Surroundings
+from video_translation_server.api.errors import RESPONSES
 from video_translation_server.api.idempotency import Keeping, OnceOnly
 from video_translation_server.api.shown import listed
 from video_translation_server.model import Job
 from video_translation_server.transitions import record
 from video_translation_server.wire.responses import Answer, Translation
 
-router = APIRouter(prefix="/v3/video-translations", tags=["translations"])
+router = APIRouter(prefix="/v3/video-translations", tags=["translations"], responses=RESPONSES)
 
 _KEEP_NOTHING = Keeping(None)
 

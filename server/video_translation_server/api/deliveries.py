@@ -7,13 +7,14 @@ from fastapi import APIRouter, Query, Response
 from video_translation_server.api.answers import Limit, Token, answer, decode_token, encode_token, page
 from video_translation_server.api.auth import Workspace
 from video_translation_server.api.context import Surroundings
+from video_translation_server.api.errors import RESPONSES
 from video_translation_server.api.idempotency import OnceOnly
 from video_translation_server.model import DeliveryState
 from video_translation_server.store import DeliveryFilter
 from video_translation_server.wire.deliveries import attempt_resource, delivery_number, delivery_resource
 from video_translation_server.wire.responses import Answer, DeliveryAnswer, DeliveryWithAttempts, Page
 
-router = APIRouter(prefix="/v3/webhooks/deliveries", tags=["deliveries"])
+router = APIRouter(prefix="/v3/webhooks/deliveries", tags=["deliveries"], responses=RESPONSES)
 
 Id = Annotated[str | None, Query(max_length=255)]
 

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from video_translation_server.api.answers import Limit, Token, answer, decode_token, encode_token, page
 from video_translation_server.api.auth import Workspace
 from video_translation_server.api.context import Context, Surroundings
+from video_translation_server.api.errors import RESPONSES
 from video_translation_server.api.events import encode_cursor
 from video_translation_server.api.idempotency import Once, OnceOnly
 from video_translation_server.api.lenience import LenientRoute
@@ -35,7 +36,7 @@ from video_translation_server.wire.responses import (
     WorkspaceSecret,
 )
 
-router = APIRouter(prefix="/v3/webhooks", tags=["webhooks"], route_class=LenientRoute)
+router = APIRouter(prefix="/v3/webhooks", tags=["webhooks"], route_class=LenientRoute, responses=RESPONSES)
 
 
 @router.post("/endpoints", response_model=Answer[NewEndpoint])

@@ -21,6 +21,7 @@ from video_translation_server.errors import (
     StoreError,
     UnauthorizedError,
 )
+from video_translation_server.wire.responses import ErrorAnswer
 
 log = structlog.get_logger("api")
 
@@ -41,6 +42,9 @@ FRAMEWORK: Mapping[int, tuple[str, str | None]] = {
     405: ("method_not_allowed", "this path does not take this method; GET /docs lists what it takes"),
     413: ("request_too_large", None),
 }
+
+RESPONSES: dict[int | str, dict[str, Any]] = {"4XX": {"model": ErrorAnswer}, "5XX": {"model": ErrorAnswer}}
+"""What the description of the API says of every route's errors."""
 
 MAX_PARAM = 200
 """Characters of a field's name that an error repeats: the name is the caller's."""

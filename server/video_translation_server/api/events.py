@@ -9,13 +9,14 @@ from fastapi import APIRouter, Query, Response
 from video_translation_server.api.answers import Limit, Token, decode_token, encode_token, page
 from video_translation_server.api.auth import Workspace
 from video_translation_server.api.context import Context, Surroundings
+from video_translation_server.api.errors import RESPONSES
 from video_translation_server.errors import GoneError, InvalidError, NotFoundError
 from video_translation_server.model import Event
 from video_translation_server.store import EventFilter
 from video_translation_server.wire.events import EVENT_TYPES
 from video_translation_server.wire.responses import EventPage
 
-router = APIRouter(prefix="/v3/webhooks", tags=["events"])
+router = APIRouter(prefix="/v3/webhooks", tags=["events"], responses=RESPONSES)
 
 CURSOR = "cur_"
 

@@ -14,12 +14,13 @@ from starlette.types import Receive, Scope, Send
 from video_translation_server.api import ranges
 from video_translation_server.api.answers import JSON, error_body
 from video_translation_server.api.context import Context, Surroundings
+from video_translation_server.api.errors import RESPONSES
 from video_translation_server.errors import ConflictError
 from video_translation_server.media import Recipe
 from video_translation_server.model import Job
 from video_translation_server.wire.files import PATH, FileKind
 
-router = APIRouter(prefix=PATH, tags=["files"])
+router = APIRouter(prefix=PATH, tags=["files"], responses=RESPONSES)
 
 SHORTEST = 0.1
 """Seconds; a film of no length is none."""

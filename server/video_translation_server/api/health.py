@@ -5,10 +5,11 @@ from fastapi import APIRouter, Response
 from video_translation_server import __version__
 from video_translation_server.api.answers import plain
 from video_translation_server.api.context import Surroundings
+from video_translation_server.api.errors import RESPONSES
 from video_translation_server.errors import StoreError
 from video_translation_server.wire.responses import Health
 
-router = APIRouter(tags=["health"])
+router = APIRouter(tags=["health"], responses=RESPONSES)
 
 
 @router.get("/healthz", response_model=Health)

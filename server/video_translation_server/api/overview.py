@@ -11,12 +11,13 @@ from video_translation_server import __version__
 from video_translation_server.api.answers import Limit, Token, answer, decode_token, encode_token, page
 from video_translation_server.api.auth import Admin
 from video_translation_server.api.context import Surroundings
+from video_translation_server.api.errors import RESPONSES
 from video_translation_server.api.shown import listed, shown
 from video_translation_server.api.translations import Wanted
 from video_translation_server.wire.events import iso_time
 from video_translation_server.wire.responses import Answer, Page, ServerStatus, TranslationOfAny
 
-router = APIRouter(prefix="/v3/admin", tags=["admin"], dependencies=[Admin])
+router = APIRouter(prefix="/v3/admin", tags=["admin"], dependencies=[Admin], responses=RESPONSES)
 
 
 @router.get("/status", response_model=Answer[ServerStatus])

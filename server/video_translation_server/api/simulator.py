@@ -13,6 +13,7 @@ from video_translation_server import __version__
 from video_translation_server.api.answers import answer, page, plain
 from video_translation_server.api.auth import Admin
 from video_translation_server.api.context import Simulator, Surroundings
+from video_translation_server.api.errors import RESPONSES
 from video_translation_server.api.shown import shown
 from video_translation_server.errors import NotFoundError
 from video_translation_server.wire.events import iso_time, maybe_iso_time
@@ -35,7 +36,7 @@ from video_translation_server.wire.simulator import (
     SpeedRequest,
 )
 
-router = APIRouter(prefix="/_sim", tags=["simulator"], dependencies=[Admin])
+router = APIRouter(prefix="/_sim", tags=["simulator"], dependencies=[Admin], responses=RESPONSES)
 
 
 def _simulator(context: Surroundings) -> Simulator:

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query, Response
 from video_translation_server.api.answers import plain
 from video_translation_server.api.auth import Workspace
 from video_translation_server.api.context import Surroundings
+from video_translation_server.api.errors import RESPONSES
 from video_translation_server.api.hints import when_to_ask
 from video_translation_server.api.shown import shown
 from video_translation_server.api.waiting import Patient
@@ -14,7 +15,7 @@ from video_translation_server.errors import NotFoundError
 from video_translation_server.wire.events import status_answer
 from video_translation_server.wire.responses import Status
 
-router = APIRouter(tags=["status"])
+router = APIRouter(tags=["status"], responses=RESPONSES)
 
 
 @router.get("/status", response_model=Status)

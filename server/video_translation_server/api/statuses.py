@@ -9,13 +9,14 @@ from video_translation_server import lifecycle
 from video_translation_server.api.answers import page
 from video_translation_server.api.auth import Workspace
 from video_translation_server.api.context import Surroundings
+from video_translation_server.api.errors import RESPONSES
 from video_translation_server.api.hints import when_to_ask
 from video_translation_server.errors import InvalidError
 from video_translation_server.model import Job
 from video_translation_server.wire.events import bulk_status, unknown_status
 from video_translation_server.wire.responses import BulkStatus, Page
 
-router = APIRouter(prefix="/v3/video-translations", tags=["translations"])
+router = APIRouter(prefix="/v3/video-translations", tags=["translations"], responses=RESPONSES)
 
 MOST = 100
 """Ids per request."""

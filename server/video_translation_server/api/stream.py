@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from video_translation_server.api.auth import KeyId, Workspace
 from video_translation_server.api.context import Context, Surroundings
+from video_translation_server.api.errors import RESPONSES
 from video_translation_server.api.events import encode_cursor, entity_filter, known_type, position_of
 from video_translation_server.api.tail import Reader, Wish
 from video_translation_server.errors import StoreError, UnauthorizedError
@@ -21,7 +22,7 @@ from video_translation_server.model import Event
 
 log = structlog.get_logger("api")
 
-router = APIRouter(prefix="/v3/events", tags=["events"])
+router = APIRouter(prefix="/v3/events", tags=["events"], responses=RESPONSES)
 
 MEDIA_TYPE = "text/event-stream"
 RETRY_MS = 1000

@@ -10,6 +10,7 @@ from video_translation_server.api.answers import Limit, Token, answer, decode_to
 from video_translation_server.api.auth import Workspace
 from video_translation_server.api.cancellations import cancelled
 from video_translation_server.api.context import Context, Surroundings
+from video_translation_server.api.errors import RESPONSES
 from video_translation_server.api.hints import when_to_ask
 from video_translation_server.api.idempotency import Keeping, OnceOnly
 from video_translation_server.api.lenience import LenientRoute
@@ -23,7 +24,9 @@ from video_translation_server.wire.languages import LANGUAGES
 from video_translation_server.wire.requests import TitleRequest, TranslationRequest
 from video_translation_server.wire.responses import Answer, Created, Deleted, Languages, Page, Translation
 
-router = APIRouter(prefix="/v3/video-translations", tags=["translations"], route_class=LenientRoute)
+router = APIRouter(
+    prefix="/v3/video-translations", tags=["translations"], route_class=LenientRoute, responses=RESPONSES
+)
 
 
 @router.post("", response_model=Answer[Created])

@@ -7,9 +7,10 @@ from fastapi import APIRouter, Response
 
 from video_translation_server.api.answers import answer
 from video_translation_server.api.auth import Workspace
+from video_translation_server.api.errors import RESPONSES
 from video_translation_server.wire.responses import Answer, User
 
-router = APIRouter(prefix="/v3/users", tags=["users"])
+router = APIRouter(prefix="/v3/users", tags=["users"], responses=RESPONSES)
 
 BALANCE = 1000.0
 """US dollars that every wallet shows, whatever is translated."""

@@ -21,7 +21,6 @@ from video_translation_server.store.base import (
     Store,
 )
 from video_translation_server.store.base.rules import DISABLE_AFTER
-from video_translation_server.store.postgres import PostgresStore
 from video_translation_server.store.sqlite import SqliteStore
 
 __all__ = [
@@ -74,5 +73,7 @@ async def open_store(
     if scheme == "sqlite":
         return await SqliteStore.open(Path(rest.removeprefix("/")), ids=ids, disable_after=disable_after, probe=probe)
     if scheme in ("postgresql", "postgres"):
+        from video_translation_server.store.postgres import PostgresStore  # noqa: PLC0415  (a file needs no asyncpg)
+
         return await PostgresStore.open(url, ids=ids, disable_after=disable_after, probe=probe)
     raise StoreError(f"no store engine for {scheme}://: give a file path, sqlite:///path or postgresql://...")

@@ -229,17 +229,18 @@ async def test_what_does_not_fit_is_refused_by_name(
     refused(await http.post(f"/_sim/{path}", json=body), 400, "invalid_parameter", param)
 
 
-async def test_the_clock_is_not_set_to_where_time_cannot_be_written(http: httpx.AsyncClient) -> None:
-    answer = await http.post("/_sim/clock/advance", json={"seconds": TEN_YEARS})
-    while answer.status_code == 200:
-        before = answer.json()["data"]
+async def test_the_clock_is_not_set_to_where_time_cannot_be_written(tmp_path: Path) -> None:
+    async with simulating(tmp_path, translation_time=600, frozen_at="8970-01-01T00:00:00Z") as http:
         answer = await http.post("/_sim/clock/advance", json={"seconds": TEN_YEARS})
-    refused(answer, 400, "invalid_parameter", "seconds")
-    assert before["now"].startswith("89")
-    job_id = await translate(http)
-    after = await turned(http, "advance", seconds=600)
-    assert before["now"] < after["now"]
-    assert (await job(http, job_id))["status"] == "completed"
+        while answer.status_code == 200:
+            before = answer.json()["data"]
+            answer = await http.post("/_sim/clock/advance", json={"seconds": TEN_YEARS})
+        refused(answer, 400, "invalid_parameter", "seconds")
+        assert before["now"].startswith("8989")
+        job_id = await translate(http)
+        after = await turned(http, "advance", seconds=600)
+        assert before["now"] < after["now"]
+        assert (await job(http, job_id))["status"] == "completed"
 
 
 @pytest.mark.parametrize("verb", ["complete", "fail", "advance", "stall", "reset"])

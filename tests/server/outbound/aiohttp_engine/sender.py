@@ -33,6 +33,12 @@ _NOT_ADDED = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 _KEPT_URLS = 4096
 
 
+@functools.cache
+def _tls(ca_file: str | None) -> MarkingContext:
+    """Made once: reading the system's roots takes longer than a test."""
+    return tls_context(ca_file, MarkingContext)
+
+
 class AiohttpSender:
     """The sender on aiohttp, with its own resolver, guard and judgement of what happened.
 
@@ -67,7 +73,7 @@ class AiohttpSender:
         self._max_body = max_body
         self._keep_body = keep_body
         self._keepalive = keepalive
-        self._tls = tls_context(ca_file, MarkingContext)
+        self._tls = _tls(ca_file)
         self._resolver = resolver if resolver is not None else PoolResolver()
         self._open_socket = open_socket
         self._closed = False
