@@ -181,6 +181,31 @@ async def test_two_servers_resend_one_delivery_once(start: Servers, store: Store
     assert await places(database) == {"deliveries": 20}
 
 
+async def test_a_listing_shows_each_delivery_once_while_another_server_settles(start: Servers, store: Store) -> None:
+    other = await start()
+    await store.create_endpoint(endpoint(events=PENDING))
+    await store.record([created(f"job_{number}") for number in range(120)])
+    everything = await ids(store)
+    settling = asyncio.create_task(settle_slowly(other))
+    while not settling.done():
+        found: list[int] = []
+        token: int | None = None
+        while not found or token is not None:
+            page, token = await store.deliveries(WORKSPACE, limit=7, token=token, wanted=DeliveryFilter())
+            found += [one.id for one in page]
+        assert found == everything
+    await settling
+
+
+async def settle_slowly(store: Store) -> None:
+    """One after the other, and each third of them once more."""
+    while claims := await claim(store, limit=1):
+        [held] = claims
+        await store.settle([settlement(held)], now=NOW)
+        if held.attempt == 1 and held.delivery_id % 3 == 0:
+            await store.resend(WORKSPACE, held.delivery_id, now=NOW)
+
+
 # Dropped whole
 
 
@@ -295,6 +320,7 @@ async def test_several_servers_make_and_drop_days_at_once(start: Servers, store:
     assert await places(database) == {f"settled_delivered_202701{18 + day}": 3 for day in range(10)}
     end = now + 100 * DAY
     await asyncio.gather(*(prune(server, end) for server in servers))
+    await prune(store, end)  # one that was in use at that moment was left for later
     assert [name for name in await partitions(database) if "_202701" in name] == []
     late = await deliver(servers[0], "job_late", end)
     assert await ids(servers[2]) == [late]

@@ -1,10 +1,11 @@
 """The days of what is settled: a partition each, made before it is needed, dropped whole when nothing in it is kept.
 
-Works on connections of the readers, beside the writers: no transaction that settles waits for a partition to be made,
-and none for longer than a moment for one to be dropped. What goes into them is the business of `settled`.
+Works on connections beside the writers': they wait for a partition of theirs to be made before they begin, and never
+for longer than a moment for one to be dropped. What goes into them is the business of `settled`.
 """
 
 import re
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,13 +14,26 @@ from typing import Protocol, TypeVar
 import asyncpg
 import structlog
 
-from video_translation_server.store.postgres.database import DROPPING_DAYS, LOCKS, MAKING_DAYS, Connection
+from video_translation_server.store.postgres.database import (
+    AGAIN,
+    DROPPING_DAYS,
+    FAILURES,
+    LOCKS,
+    MAKING_DAYS,
+    Connection,
+    Database,
+    as_ours,
+    let_go,
+)
 
 log = structlog.get_logger("store")
 
 T = TypeVar("T")
 
 DAY = 86_400.0
+
+KINDS = 2
+"""Partitions of one day: of what was delivered, and of what failed."""
 
 AHEAD = 2
 """For so many days after today partitions are made before they are needed."""
@@ -38,7 +52,7 @@ _HOLD_MAKING = "SELECT pg_advisory_xact_lock($1, $2)"
 _MAKE = "SELECT make_day(day) FROM unnest($1::integer[]) AS day ORDER BY day"
 
 _TRY_DROPPING = "SELECT pg_try_advisory_lock($1, $2)"
-_END_DROPPING = "SELECT pg_advisory_unlock($1, $2)"
+_IS_THERE = "SELECT to_regclass($1) IS NOT NULL"
 _PARTITIONS = """
 SELECT c.relname, CASE WHEN i.inhparent = 'settled_delivered'::regclass THEN delivered_since ELSE failed_since END
 FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid, kept
@@ -85,8 +99,9 @@ class _Partition:
 class Days:
     """The partitions as one server knows them."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, database: Database, run: Run) -> None:
         """Nothing is made or dropped until it is asked for."""
+        self._database = database
         self._run = run
         self._made: set[int] = set()
         self._forgotten: set[str] = set()
@@ -103,8 +118,9 @@ class Days:
             self._made |= missing
 
     def doubt(self) -> None:
-        """The database may be an earlier copy of itself from here on: what was made is looked for anew."""
+        """The database may be an earlier copy of itself from here on: what is known of it is found out anew."""
         self._made.clear()
+        self._forgotten.clear()
 
     async def make_ahead(self, now: float) -> None:
         """Have partitions for today and the next days."""
@@ -113,38 +129,44 @@ class Days:
     async def drop_old(self, now: float) -> None:
         """Drop the partitions in which nothing is kept; those that are in use another time.
 
-        One server at a time: for the others there is nothing to do.
+        Raises:
+            StoreError: The database cannot be reached.
         """
-        await self._run(lambda connection: self._drop_old(connection, now))
+        found = await self._run(_partitions)
+        days = Counter(partition.day for partition in found)
+        self._made &= {day for day, kinds in days.items() if kinds == KINDS}
+        self._forgotten &= {partition.name for partition in found}
+        old = [partition.name for partition in found if partition.is_over(now)]
+        if old:
+            try:
+                await self._drop(old)
+            except FAILURES as error:
+                raise as_ours(error) from error
 
-    async def _drop_old(self, connection: Connection, now: float) -> None:
-        old = [one for one in await _partitions(connection) if one.is_over(now)]
-        if not old or not await connection.fetchval(_TRY_DROPPING, LOCKS, DROPPING_DAYS):
-            return
+    async def _drop(self, names: Iterable[str]) -> None:
+        """On a connection of its own, with which its lock ends: one server drops, for the others nothing is left."""
+        connection = await self._database.connect()
         try:
-            # Looked at again: another server may have dropped some meanwhile.
-            for partition in await _partitions(connection):
-                if partition.is_over(now):
-                    await self._drop(connection, partition)
+            if await connection.fetchval(_TRY_DROPPING, LOCKS, DROPPING_DAYS):
+                for name in names:
+                    if await connection.fetchval(_IS_THERE, name):
+                        await self._drop_one(connection, name)
         finally:
-            if not connection.is_closed():
-                await connection.execute(_END_DROPPING, LOCKS, DROPPING_DAYS)
+            await let_go(connection)
 
-    async def _drop(self, connection: Connection, partition: _Partition) -> None:
-        if partition.name not in self._forgotten:
-            # By itself, so that no endpoint is held while dropping waits for its lock.
-            await connection.execute(_FORGET.format(name=partition.name), timeout=SCAN_TIMEOUT)
-            self._forgotten.add(partition.name)
+    async def _drop_one(self, connection: Connection, name: str) -> None:
         try:
+            if name not in self._forgotten:
+                # By itself, so that no endpoint is held while dropping waits for its lock.
+                await connection.execute(_FORGET.format(name=name), timeout=SCAN_TIMEOUT)
+                self._forgotten.add(name)
             async with connection.transaction():
                 await connection.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
-                await connection.execute(f"DROP TABLE {partition.name}")
-        except asyncpg.LockNotAvailableError:
-            log.info("partition is in use and stays for now", partition=partition.name)
-            return
-        self._forgotten.discard(partition.name)
-        self._made.discard(partition.day)
-        log.info("partition dropped", partition=partition.name)
+                await connection.execute(f"DROP TABLE {name}")
+        except (asyncpg.LockNotAvailableError, *AGAIN):
+            log.info("partition is in use and stays for now", partition=name)
+        else:
+            log.info("partition dropped", partition=name)
 
 
 async def _make(connection: Connection, days: list[int]) -> None:

@@ -37,7 +37,7 @@ class Engine:
         self._rules = rules
         self._closed = False
         self._bells = Bells()
-        self._days = Days(self._read)
+        self._days = Days(database, self._read)
         self._log = Writer(Session(database, "log", log.leave_room), self._days, probe)
         self._queue = Writer(Session(database, "queue"), self._days, probe)
         self._doorbell = Doorbell(Session(database, "doorbell"), self._bells)
