@@ -19,8 +19,8 @@ class LocalServer:
     The port is picked at the first start and kept over restarts, as is the database.
     """
 
-    def __init__(self, store: Path, *flags: str, on_log: Callable[[str], None] | None = None) -> None:
-        """Nothing runs until `start`; `on_log` gets each log line as it is written."""
+    def __init__(self, store: Path | str, *flags: str, on_log: Callable[[str], None] | None = None) -> None:
+        """Nothing runs until `start`; `store` is a file or a URL, `on_log` gets each log line as it is written."""
         self._store = store
         self._flags = flags
         self._on_log = on_log or (lambda _: None)

@@ -42,6 +42,10 @@ class Cluster:
         self._control("-m", mode, "stop")
         self._server.ensure_postgres_running()
 
+    def stop(self) -> None:
+        """Stop it in order; blocks."""
+        self._control("-m", "fast", "stop")
+
     def close(self) -> None:
         """Stop and delete it, where nobody else has it; blocks."""
         self._server.cleanup()
@@ -55,6 +59,17 @@ class Cluster:
             bin_path=self._server.bin_path,
             user=self._server.system_user,
         )
+
+    @property
+    def programs(self) -> Path:
+        """The folder of `pg_ctl`, `pg_basebackup`, `psql` and the others."""
+        return Path(self._server.bin_path)
+
+    @property
+    def user(self) -> str | None:
+        """Who runs it: PostgreSQL refuses to be root; None: whoever runs the tests."""
+        found: str | None = self._server.system_user
+        return found
 
     @property
     def pid(self) -> int:
@@ -71,8 +86,13 @@ def shared_cluster(run: str) -> str:
     """The URL of the cluster of this test run; without one, CI fails and a laptop skips."""
     if url := os.environ.get("TEST_PG_DSN"):
         return url
+    return own_cluster(Path(tempfile.gettempdir()) / f"vts-postgres-{run}").url
+
+
+def own_cluster(folder: Path, options: Mapping[str, str] = UNDURABLE) -> Cluster:
+    """A cluster out of the wheel; where there is none, CI fails and a laptop skips."""
     try:
-        return Cluster(Path(tempfile.gettempdir()) / f"vts-postgres-{run}").url
+        return Cluster(folder, options)
     except ImportError as error:
         message = f"no PostgreSQL for tests ({error}): run `make test`, or set TEST_PG_DSN"
         if os.environ.get("CI"):

@@ -22,6 +22,7 @@ logger = logging.getLogger("video_translation_client")
 
 _BEGINNING: Final = "cur_0"
 _CURSOR: Final = "cur_"
+_JUMP: Final = 1_000_000  # what a service skips at its start for each second since the one before
 
 
 class EventLog:
@@ -32,6 +33,8 @@ class EventLog:
         intake: is offered what the log holds.
         on_opened: called with whether the log can be read, when that becomes known or changes.
         on_lost: called when the log had to be started over, so that events may have gone past unseen.
+        on_jump: called when the log's places have jumped: the service was started anew, perhaps on an earlier copy of
+            its store, which may lack jobs.
     """
 
     def __init__(
@@ -41,11 +44,13 @@ class EventLog:
         intake: Intake,
         on_opened: Callable[[bool], None],
         on_lost: Callable[[], None],
+        on_jump: Callable[[], None],
     ) -> None:
         self._transport = transport
         self._intake = intake
         self._on_opened = on_opened
         self._on_lost = on_lost
+        self._on_jump = on_jump
         self._cursor: str | None = None
         self._reading = threading.RLock()  # two readers would tear the cursor back and forth
         self._moving = threading.Lock()  # the stream moves it too, and must not wait for a reader
@@ -109,8 +114,11 @@ class EventLog:
         with self._moving:
             if self._cursor is None or _lies_behind(cursor, self._cursor):
                 return
+            jumped = _is_far(self._cursor, cursor)
             self._cursor = cursor
         self._intake.reached(cursor)
+        if jumped:
+            self._on_jump()
 
     def catch_up(self) -> int:
         """Read from the cursor to the log's end; return how many unseen events it held.
@@ -197,6 +205,11 @@ def _lies_behind(cursor: str, other: str) -> bool:
     """Whether `cursor` is a place before `other`; where that cannot be told, it is not."""
     place, elsewhere = _position(cursor), _position(other)
     return place is not None and elsewhere is not None and place < elsewhere
+
+
+def _is_far(cursor: str, other: str) -> bool:
+    place, elsewhere = _position(cursor), _position(other)
+    return place is not None and elsewhere is not None and elsewhere - place >= _JUMP
 
 
 def _position(cursor: str) -> int | None:

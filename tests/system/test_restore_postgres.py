@@ -1,0 +1,130 @@
+"""A database that is set back to an instant: by the settings and commands of docs/operations.md, on real servers."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from pytest_httpserver import HTTPServer
+
+from examples.local_server import LocalServer
+from tests.postgres import own_cluster
+from tests.system.conftest import QUICK
+from tests.system.rehearsal import Door, Rehearsal, blocks, until
+
+pytestmark = pytest.mark.timeout(180)
+
+# What was claimed at the instant is claimed in the restored database too, until its lease has run out.
+LEASES = ("--attempt-timeout", "4", "--lease", "5")
+SETTINGS, SAVE, RESTORE = blocks("PostgreSQL")
+
+
+class Site:
+    """A database that archives its WAL, and the commands that are run beside it."""
+
+    def __init__(self, folder: Path) -> None:
+        settings = dict(line.split(" = ", 1) for line in SETTINGS.replace("/backups", str(folder)).splitlines())
+        own = {"fsync": "off", "unix_socket_directories": f"'{folder}'", "listen_addresses": "''"}
+        self.cluster = own_cluster(folder / "data", settings | own)
+        self.restored = folder / "restored"
+        self.restored_url = f"postgresql://postgres@/postgres?host={folder}"
+        self._folder = folder
+        if self.cluster.user is not None:
+            shutil.chown(folder, self.cluster.user)
+        self._names = {
+            "PATH": f"{self.cluster.programs}:{os.environ['PATH']}",
+            "DATABASE": self.cluster.url,
+            "BACKUPS": str(folder),
+            "RESTORED": str(self.restored),
+            "RESTORED_DATABASE": self.restored_url,
+        }
+        assert self.run("mkdir wal").returncode == 0
+
+    def run(self, commands: str, **names: str) -> subprocess.CompletedProcess[str]:
+        """Run commands as the database's user."""
+        log = self._folder / "output"  # a file: a database that is started would keep a pipe open
+        with log.open("w+", encoding="utf-8") as output:
+            done = subprocess.run(
+                ["bash", "-c", commands],
+                env=self._names | names,
+                user=self.cluster.user,
+                cwd=self._folder,
+                stdout=output,
+                stderr=output,
+                check=False,
+            )
+            output.seek(0)
+            return subprocess.CompletedProcess(done.args, done.returncode, output.read())
+
+    def ask(self, query: str) -> str:
+        """The one value that a query gives."""
+        done = self.run(f'psql --no-psqlrc --dbname "$DATABASE" -Atc "{query}"')
+        assert done.returncode == 0, done.stdout
+        return str(done.stdout).strip()
+
+    def close(self) -> None:
+        """Stop and delete everything."""
+        if (self.restored / "postmaster.pid").exists():
+            self.run('pg_ctl --pgdata "$RESTORED" --mode immediate --wait stop')
+        self.cluster.close()
+        shutil.rmtree(self._folder)
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    made = Site(Path(tempfile.mkdtemp(prefix="vts-restore-")))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def make_server(tmp_path: Path) -> Iterator[Callable[[str], LocalServer]]:
+    made: list[LocalServer] = []
+
+    def make(url: str) -> LocalServer:
+        made.append(LocalServer(url, *QUICK, *LEASES, "--assets", str(tmp_path / "assets")))
+        return made[-1]
+
+    yield make
+    for server in made:
+        if server.is_running:
+            server.stop()
+
+
+def test_nothing_is_told_twice_or_missed_after_a_restore_to_an_instant(
+    site: Site, make_server: Callable[[str], LocalServer], tmp_path: Path
+) -> None:
+    before, after = make_server(site.cluster.url), make_server(site.restored_url)
+    before.start()
+    saved = site.run(SAVE)
+    assert saved.returncode == 0, saved.stdout
+    with HTTPServer(threaded=True) as http:
+        rehearsal = Rehearsal(before.url, Door(http), tmp_path / "inbox.db")
+        try:
+            rehearsal.tell_what_is_saved()
+            instant = site.ask("SELECT clock_timestamp()")
+            rehearsal.tell_what_is_lost()
+            assert before.stop() == 0
+            site.ask("SELECT pg_switch_wal()")
+            site.cluster.stop()
+
+            too_late = site.run(RESTORE, WHEN="2999-01-01 00:00:00+00")
+            assert too_late.returncode != 0
+            assert "recovery ended before configured recovery target was reached" in too_late.stdout
+            assert site.run(RESTORE, WHEN=instant).returncode != 0, "there is a folder already"
+            until(lambda: not (site.restored / "postmaster.pid").exists())  # it may be about to end
+            shutil.rmtree(site.restored)
+            restored = site.run(RESTORE, WHEN=instant)
+            assert restored.returncode == 0, restored.stdout
+            assert restored.stdout.splitlines()[-1].startswith("9|"), restored.stdout
+
+            after.port = before.port
+            after.start()
+            rehearsal.go_on()
+            rehearsal.check()
+            rehearsal.start_the_client_anew()
+        finally:
+            rehearsal.close()
