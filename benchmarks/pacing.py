@@ -15,7 +15,7 @@ import msgspec
 
 from benchmarks.engine import Conditions, engine, register
 from benchmarks.meter import run
-from benchmarks.traffic import Shape, create, endpoints, workspace
+from benchmarks.traffic import Ids, Shape, create, endpoints, workspace
 from video_translation_server.store import Store
 from video_translation_server.transitions import record
 
@@ -69,11 +69,11 @@ class _Flow:
 
 async def _lane(store: Store, workspaces: list[str], rate: float, flow: _Flow) -> dict[str, float]:
     """One event after the other, each at its instant; event id -> Unix seconds before `record`."""
-    chance, recorded = random.Random(workspaces[0]), dict[str, float]()
+    ids, recorded = Ids(random.Random(workspaces[0]), time.time()), dict[str, float]()
     recording: set[asyncio.Task[list[bool]]] = set()
     for number in range(int(flow.seconds * rate)):
         await asyncio.sleep(flow.begin + number / rate - time.perf_counter())
-        change = create(chance, workspaces[number % len(workspaces)], time.time())
+        change = create(ids, workspaces[number % len(workspaces)], time.time())
         recorded[change.event.id] = change.event.created_at
         task = asyncio.create_task(record(store, [change]))
         recording.add(task)

@@ -1,13 +1,14 @@
 """What is delivered, the same for every contestant: endpoints, jobs in their transitions, the signed requests.
 
 Everything comes from a seed, built by the server's own pure functions (`lifecycle`, `signing`); nothing here sends.
+Ids grow with time as the server's own do (UUID version 7): of ids without any order, an index costs a page each.
 """
 
 import base64
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import count, islice
 
 from video_translation_server import lifecycle
 from video_translation_server.delivery.courier import HEADERS
@@ -51,12 +52,28 @@ class Shape:
         return self.endpoints // self.fan_out
 
 
+class Ids:
+    """Makes ids as the server does, a quarter of a millisecond apart, of a seed (RFC 9562, section 5.7)."""
+
+    def __init__(self, chance: random.Random, begin: float) -> None:
+        """The first one is of the instant `begin`, in Unix seconds."""
+        self._chance = chance
+        self._instants = count(begin, 0.00025)
+
+    def __call__(self, prefix: str) -> str:
+        """A new id."""
+        milliseconds, noise = int(next(self._instants) * 1e3), self._chance.getrandbits(74)
+        number = milliseconds << 80 | 0x7 << 76 | (noise >> 62) << 64 | 0b10 << 62 | noise & (1 << 62) - 1
+        return f"{prefix}_{number:032x}"
+
+
 def endpoints(shape: Shape, now: float) -> list[Endpoint]:
     """The endpoints, each a path of its own on the receiver."""
     chance = random.Random(shape.seed)
+    ids = Ids(chance, now)
     return [
         Endpoint(
-            id=f"ep_{chance.getrandbits(128):032x}",
+            id=ids("ep"),
             workspace_id=workspace(number % shape.workspaces),
             url=f"http://127.0.0.1:{shape.port}/hooks/{number}",
             created_at=now,
@@ -73,40 +90,39 @@ def workspace(number: int) -> str:
 
 def changes(shape: Shape, now: float) -> Iterator[Change]:
     """One change per event, workspaces in turn; every job is created, runs and completes."""
-    chance = random.Random(shape.seed + 1)
-    return islice(_endless(shape, chance, now), shape.events)
+    ids = Ids(random.Random(shape.seed + 1), now)
+    return islice(_endless(shape, ids, now), shape.events)
 
 
-def _endless(shape: Shape, chance: random.Random, now: float) -> Iterator[Change]:
+def _endless(shape: Shape, ids: Ids, now: float) -> Iterator[Change]:
     block = min(BLOCK, -(-shape.events // TRANSITIONS))
     while True:
         jobs: list[Job] = []
         for number in range(block):
-            created = create(chance, workspace(number % shape.workspaces), now)
+            created = create(ids, workspace(number % shape.workspaces), now)
             jobs.append(created.job)
             yield created
         for _ in range(TRANSITIONS - 1):
-            moves = [_advance(chance, job, now) for job in jobs]
+            moves = [_advance(ids, job, now) for job in jobs]
             yield from moves
             jobs = [moved.job for moved in moves]
 
 
-def create(chance: random.Random, workspace_id: str, now: float) -> Change:
+def create(ids: Ids, workspace_id: str, now: float) -> Change:
     """A job's first transition."""
     return lifecycle.create(
-        job_id=f"vt_{chance.getrandbits(128):032x}",
+        job_id=ids("vt"),
         workspace_id=workspace_id,
         output_language="Spanish (Spain)",
         request=REQUEST,
         plan=NEVER,
-        event_id=f"evt_{chance.getrandbits(128):032x}",
+        event_id=ids("evt"),
         now=now,
     )
 
 
-def _advance(chance: random.Random, job: Job, now: float) -> Change:
-    event_id = f"evt_{chance.getrandbits(128):032x}"
-    return lifecycle.advance(job, event_id=event_id, now=now, links=LINKS)
+def _advance(ids: Ids, job: Job, now: float) -> Change:
+    return lifecycle.advance(job, event_id=ids("evt"), now=now, links=LINKS)
 
 
 @dataclass(frozen=True, slots=True)

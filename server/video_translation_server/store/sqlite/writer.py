@@ -1,13 +1,16 @@
-"""Group commit: one thread owns the write connection and commits what has gathered in one transaction.
+"""Group commit: what has gathered is run and committed in one transaction, while the next gathers.
 
-A caller's future resolves after the COMMIT that holds its verb is on disk (decision 0006). What a verb does is
-no business of this module.
+Brief verbs are run in the event loop and only their COMMIT, which waits for the disk, in the writer's thread: two
+threads that take turns at the interpreter's lock cost more than they gain (decision 0035). A caller's future resolves
+after the COMMIT that holds its verb is on disk (0006). What a verb does is no business of this module.
 """
 
 import asyncio
 import contextlib
 import queue
 import threading
+import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -21,8 +24,12 @@ from video_translation_server.store.base import Bell
 A = TypeVar("A")
 T = TypeVar("T")
 
-MAX_BATCH = 1024
-"""Verbs per transaction: bounds how long a caller waits for strangers."""
+MAX_BATCH = 256
+"""Verbs per transaction: bounds how long a caller waits for strangers, and the event loop for verbs."""
+PATIENCE = 0.1
+"""Seconds in the event loop after which the disk is taken to be slow, so that verbs are left to the thread."""
+IMPATIENT_FOR = 10.0
+"""Seconds until they are tried in the event loop again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,84 +55,128 @@ class _Call:
     future: asyncio.Future[Any]
     bells: tuple[Bell, ...]
     durable: bool
+    brief: bool
     value: Any = None
     error: BaseException | None = None
+
+
+@dataclass(slots=True, eq=False)
+class _Batch:
+    """Calls that are committed together; `is_run` once their verbs were, and only the COMMIT is left."""
+
+    calls: list[_Call]
+    is_run: bool = False
 
 
 class Writer:
     """Runs verbs on the write connection, many per transaction."""
 
-    def __init__(self, connection: apsw.Connection, probe: Probe) -> None:
-        """Start the thread; the connection is the writer's from here on."""
+    def __init__(
+        self, connection: apsw.Connection, probe: Probe, *, elapsed: Callable[[], float] = time.perf_counter
+    ) -> None:
+        """Start the thread; the connection is the writer's from here on. `elapsed` tells seconds since whenever."""
         self._connection = connection
         self._probe = probe
+        self._elapsed = elapsed
         self._is_durable = True
         self._loop = asyncio.get_running_loop()
-        self._calls: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
+        self._waiting: deque[_Call] = deque()
+        self._is_at_work = False
         self._closed = False
+        self._patient_from = float("-inf")
+        self._handed: queue.SimpleQueue[_Batch | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._main, name="store-writer", daemon=True)
         self._thread.start()
 
-    async def run(self, verb: Callable[[apsw.Connection], T], *bells: Bell, durable: bool = True) -> T:
+    async def run(
+        self, verb: Callable[[apsw.Connection], T], *bells: Bell, durable: bool = True, brief: bool = False
+    ) -> T:
         """Run `verb` in the next transaction; return or raise what it did, after the commit.
 
         The bells ring in the event loop once it is committed, also for a caller that has gone. What is not
-        `durable` does not wait for the disk: a power failure may undo it, a killed process does not.
+        `durable` does not wait for the disk: a power failure may undo it, a killed process does not. What is `brief`,
+        a few milliseconds at most, may be run in the event loop itself.
         """
         if self._closed:
             raise StoreError("the store is closed")
         future: asyncio.Future[T] = self._loop.create_future()
-        self._calls.put(_Call(verb, future, bells, durable))
+        self._waiting.append(_Call(verb, future, bells, durable, brief))
+        if not self._is_at_work:
+            self._go_on_soon()
         return await future
 
     async def close(self) -> None:
         """Commit what was asked for, then end the thread and close the connection."""
         if not self._closed:
             self._closed = True
-            self._calls.put(None)
+            if not self._is_at_work:
+                self._go_on_soon()
         await asyncio.to_thread(self._thread.join)
 
+    def _go_on_soon(self) -> None:
+        """Take up what waits, in a moment: who asks at the same time is to be in the same batch."""
+        self._is_at_work = bool(self._waiting)
+        if self._waiting:
+            self._loop.call_soon(self._go_on)
+        elif self._closed:
+            self._handed.put(None)
+
+    def _go_on(self) -> None:
+        batch = self._gather()
+        began = self._elapsed()
+        if batch.calls[0].brief and began >= self._patient_from:
+            batch.is_run = self._run(batch.calls)
+            ended = self._elapsed()
+            if ended - began > PATIENCE:
+                self._patient_from = ended + IMPATIENT_FOR
+            if not batch.is_run:
+                self._resolve(batch.calls)
+                return
+        self._handed.put(batch)
+
+    def _gather(self) -> _Batch:
+        """What waits, in its order, as far as it is as brief as the first."""
+        calls = [self._waiting.popleft()]
+        while self._waiting and len(calls) < MAX_BATCH and self._waiting[0].brief is calls[0].brief:
+            calls.append(self._waiting.popleft())
+        return _Batch(calls)
+
     def _main(self) -> None:
-        running = True
-        while running:
-            batch, running = self._gather()
-            if batch:
-                self._commit(batch)
-                self._loop.call_soon_threadsafe(self._resolve, batch)
+        while (batch := self._handed.get()) is not None:
+            if batch.is_run or self._run(batch.calls):
+                self._commit(batch.calls)
+            self._loop.call_soon_threadsafe(self._resolve, batch.calls)
         self._connection.close()
 
-    def _gather(self) -> tuple[list[_Call], bool]:
-        """Wait for a call, take what else is there; False with it once the end was asked for."""
-        batch: list[_Call] = []
-        call = self._calls.get()
-        while call is not None:
-            batch.append(call)
-            if len(batch) == MAX_BATCH:
-                return batch, True
-            try:
-                call = self._calls.get_nowait()
-            except queue.Empty:
-                return batch, True
-        return batch, False
-
-    def _commit(self, batch: list[_Call]) -> None:
+    def _run(self, calls: list[_Call]) -> bool:
+        """Run the verbs in a new transaction; False where it failed, and everybody is to be told."""
         try:
-            self._set_durability(any(call.durable for call in batch))
+            self._set_durability(any(call.durable for call in calls))
             self._connection.execute("BEGIN IMMEDIATE")
-            if not self._run_together(batch):
+            if not self._run_together(calls):
                 self._roll_back()
                 self._connection.execute("BEGIN IMMEDIATE")
-                for call in batch:
+                for call in calls:
                     self._run_alone(call)
+        except apsw.Error as error:
+            self._fail(calls, error)
+            return False
+        return True
+
+    def _commit(self, calls: list[_Call]) -> None:
+        try:
             self._probe("before commit")
             self._connection.execute("COMMIT")
             self._probe("after commit")
         except apsw.Error as error:
-            # The disk is full or gone: nobody's verb is durable, so everybody is told.
-            with contextlib.suppress(apsw.Error):
-                self._roll_back()
-            for call in batch:
-                call.error = call.error or _as_ours(error)
+            self._fail(calls, error)
+
+    def _fail(self, calls: list[_Call], error: apsw.Error) -> None:
+        """The disk is full or gone: nobody's verb is durable, so everybody is told."""
+        with contextlib.suppress(apsw.Error):
+            self._roll_back()
+        for call in calls:
+            call.error = call.error or _as_ours(error)
 
     def _roll_back(self) -> None:
         # Some errors, as a full disk, have ended the transaction already.
@@ -168,16 +219,17 @@ class Writer:
             self._connection.execute("ROLLBACK TO verb")
         self._connection.execute("RELEASE verb")
 
-    def _resolve(self, batch: list[_Call]) -> None:
-        for call in batch:
+    def _resolve(self, calls: list[_Call]) -> None:
+        for call in calls:
             if call.future.cancelled():
                 continue
             if call.error is not None:
                 call.future.set_exception(call.error)
             else:
                 call.future.set_result(call.value)
-        for bell in {bell for call in batch if call.error is None for bell in call.bells}:
+        for bell in {bell for call in calls if call.error is None for bell in call.bells}:
             bell.ring()
+        self._go_on_soon()
 
 
 def _joined(batch: Sequence[_Call]) -> Iterator[list[_Call]]:

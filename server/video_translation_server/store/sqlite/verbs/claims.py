@@ -37,7 +37,7 @@ class ClaimVerbs(Engine):
             return claimed
 
         # A lease that a power failure undoes is one that its owner, gone as well, cannot miss.
-        return await self._writer.run(verb, durable=False)
+        return await self._writer.run(verb, durable=False, brief=True)
 
     def _expire(self, connection: apsw.Connection, real_now: float) -> None:
         """Take back leases that ran out; on the writer's thread only.
@@ -52,12 +52,16 @@ class ClaimVerbs(Engine):
 
     async def renew_claims(self, held: Sequence[Claim], *, lease: float) -> list[bool]:
         """Extend leases."""
-        return await self._writer.run(lambda connection: claims.renew(connection, held, self._real_time() + lease))
+        return await self._writer.run(
+            lambda connection: claims.renew(connection, held, self._real_time() + lease), brief=True
+        )
 
     async def settle(self, batch: Sequence[Settlement], *, now: float) -> list[bool]:
         """Log attempts and carry out verdicts."""
         done = await self._writer.run(
-            lambda connection: settlements.settle(connection, batch, now, self._rules), self._bells.deliveries
+            lambda connection: settlements.settle(connection, batch, now, self._rules),
+            self._bells.deliveries,
+            brief=True,
         )
         if done.notices:
             self._bells.events.ring()
@@ -65,7 +69,7 @@ class ClaimVerbs(Engine):
 
     async def release(self, held: Sequence[Claim]) -> None:
         """Give leases back unused."""
-        await self._writer.run(lambda connection: claims.release(connection, held), self._bells.deliveries)
+        await self._writer.run(lambda connection: claims.release(connection, held), self._bells.deliveries, brief=True)
 
     async def next_delivery_due(self, now: float) -> float | None:
         """When something can be claimed next."""

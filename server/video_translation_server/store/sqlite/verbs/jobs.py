@@ -13,6 +13,9 @@ from video_translation_server.store.sqlite import batches, jobs, line, moves
 from video_translation_server.store.sqlite.engine import Engine
 from video_translation_server.store.sqlite.writer import Joint
 
+BRIEF = 16
+"""Changes of one caller that may be written in the event loop."""
+
 
 class JobVerbs(Engine):
     """Jobs, the batches they were asked for in, and the line they stand in."""
@@ -28,7 +31,7 @@ class JobVerbs(Engine):
         """Commit job moves with their events and deliveries."""
         bells = (self._bells.jobs, self._bells.deliveries, self._bells.events)
         if batch is None and at_most is None and keep is None:
-            return await self._writer.run(Joint(self._record_each, changes), *bells)
+            return await self._writer.run(Joint(self._record_each, changes), *bells, brief=len(changes) <= BRIEF)
 
         def verb(connection: apsw.Connection) -> list[bool]:
             if batch is not None:
