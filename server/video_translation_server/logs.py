@@ -4,20 +4,24 @@ What is logged is said where it happens; this module only gives it its form. Our
 standard library's logging: a line per attempt must cost little (docs/decisions/0020-a-cheap-log-line.md).
 """
 
+import asyncio
 import json
 import logging
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
+from threading import get_ident
 from typing import Any, ClassVar, TextIO
 
 import structlog
 
-Render = Callable[[str, str, dict[str, Any]], str]
-"""Makes a line of its level, its message and its values."""
+Line = tuple[str, str, dict[str, Any]]
+"""Level, message and values."""
+Render = Callable[[Sequence[Line]], str]
+"""Makes the text of lines that are told at the same time."""
 
 _LEVELS = ("debug", "info", "warning", "error", "critical")
 
@@ -34,40 +38,59 @@ def configure(*, level: str, form: str, file: Path | None) -> None:
         OSError: The file cannot be written.
     """
     log_file = file.open("a", encoding="utf-8", buffering=1) if file is not None else None
-    sink, render = _Sink(sys.stderr, log_file), (_json if form == "json" else _text)
+    sink = _Sink(_json if form == "json" else _text, sys.stderr, log_file)
     lines_together.sink = sink
     structlog.configure(
-        wrapper_class=_logger(level, render), logger_factory=lambda *_: sink, cache_logger_on_first_use=True
+        wrapper_class=_logger(level), logger_factory=lambda *_: sink, cache_logger_on_first_use=True
     )
     handler = _Forward(log_file)
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
 
 
 class _Sink:
-    """Where finished lines go: each in one write, or several in one, so that lines never mix."""
+    """Where lines go: each in one write, or several in one, so that lines never mix."""
 
-    def __init__(self, *streams: TextIO | None) -> None:
+    def __init__(self, render: Render, *streams: TextIO | None) -> None:
+        self._render = render
         self._streams = [stream for stream in streams if stream is not None]
-        self._held: list[str] | None = None
+        self._holder: int | None = None
+        self._held: list[Line] = []
 
-    def write(self, line: str) -> None:
-        if self._held is not None:
+    def tell(self, line: Line) -> None:
+        """Write a line, or keep it where its thread holds lines back."""
+        if self._holder is not None and self._holder == get_ident():
             self._held.append(line)
             return
-        for stream in self._streams:
-            stream.write(line)
+        self.let_go()
+        self._write([line])
 
     def hold(self) -> None:
-        self._held = []
+        """Keep this thread's lines from here on."""
+        self._holder = get_ident()
+
+    def let_go_soon(self) -> None:
+        """Hold no more; write what was held at the end of the event loop's step, or now where none runs."""
+        self._holder = None
+        try:
+            asyncio.get_running_loop().call_soon(self.let_go)
+        except RuntimeError:
+            self.let_go()
 
     def let_go(self) -> None:
-        held, self._held = self._held, None
+        """Write what was held."""
+        held, self._held = self._held, []
         if held:
-            self.write("".join(held))
+            self._write(held)
+
+    def _write(self, lines: Sequence[Line]) -> None:
+        text = self._render(lines)
+        for stream in self._streams:
+            stream.write(text)
 
 
 class lines_together:  # noqa: N801  (read where it is used, as a function's name is)
-    """`with lines_together():` writes the lines of the block in one go, at its end: a write costs as much as a line.
+    """`with lines_together():` writes the lines of the block with those of other such blocks of the same step of the
+    event loop: by itself, a line costs twice as much.
 
     For blocks that wait for nothing and tell of what has happened already.
     """
@@ -80,10 +103,10 @@ class lines_together:  # noqa: N801  (read where it is used, as a function's nam
 
     def __exit__(self, *_: object) -> None:
         if self.sink is not None:
-            self.sink.let_go()
+            self.sink.let_go_soon()
 
 
-def _logger(lowest: str, render: Render) -> type[structlog.BoundLoggerBase]:
+def _logger(lowest: str) -> type[structlog.BoundLoggerBase]:
     """What our modules get as their logger: from a call to the sink without structlog's chain of processors.
 
     The chain costs as much as the rest of a line, and there is nothing in it that we need.
@@ -91,7 +114,7 @@ def _logger(lowest: str, render: Render) -> type[structlog.BoundLoggerBase]:
 
     def method(level: str) -> Callable[..., None]:
         def write(self: structlog.BoundLoggerBase, event: str, **values: Any) -> None:
-            self._logger.write(render(level, event, values))
+            self._logger.tell((level, event, values))
 
         def ignore(self: structlog.BoundLoggerBase, event: str, **values: Any) -> None:
             """Below the level that was asked for."""
@@ -99,7 +122,8 @@ def _logger(lowest: str, render: Render) -> type[structlog.BoundLoggerBase]:
         return write if _LEVELS.index(level) >= _LEVELS.index(lowest) else ignore
 
     def exception(self: structlog.BoundLoggerBase, event: str, **values: Any) -> None:
-        self._logger.write(render("error", event, values | {"exc_info": True}))
+        # Now: what it tells of is gone once the line is rendered elsewhere.
+        self._logger.tell(("error", event, values | {"exc_info": sys.exc_info()}))
 
     methods = {level: method(level) for level in _LEVELS}
     return type("Logger", (structlog.BoundLoggerBase,), methods | {"exception": exception})
@@ -136,7 +160,11 @@ def _now() -> str:
 _now_cache: list[Any] = [0, ""]
 
 
-def _json(level: str, event: str, values: dict[str, Any]) -> str:
+def _json(lines: Sequence[Line]) -> str:
+    return "".join(_object(*line) for line in lines)
+
+
+def _object(level: str, event: str, values: dict[str, Any]) -> str:
     head = {"timestamp": _now(), "level": level, "event": event}
     trace = _trace(values)
     if trace is not None:
@@ -144,24 +172,44 @@ def _json(level: str, event: str, values: dict[str, Any]) -> str:
     return json.dumps(head | values, default=str, ensure_ascii=False) + "\n"
 
 
-def _text(level: str, event: str, values: dict[str, Any]) -> str:
-    """`2026-11-20T23:40:00.123456Z - INFO - transition status=running job_id=...`."""
-    trace = _trace(values) if "exc_info" in values else None
-    said = tuple(values.values())
-    if None in said:
-        values = {key: value for key, value in values.items() if value is not None}
+def _text(lines: Sequence[Line]) -> str:
+    """`2026-11-20T23:40:00.123456Z - INFO - transition status=running job_id=...` for each."""
+    now = _now()
+    told, count, has_trace = [], 0, False
+    for _, _, values in lines:
+        has_trace = has_trace or "exc_info" in values
         said = tuple(values.values())
-    line = _pairs(tuple(values)) % said
-    # Looked at as a whole, which is cheap; where that raises a doubt, value by value.
-    if not _is_printable(line) or line.count(" ") > len(values) or "= " in line or line.endswith("="):
-        line = _pairs(tuple(values)) % tuple(_word(str(value)) for value in said)
-    head = f"{_now()} - {level.upper()} - {event}"
-    return f"{head}{line}\n" if trace is None else f"{head}{line}\n{trace}\n"
+        if None in said:
+            values = {key: value for key, value in values.items() if value is not None}  # noqa: PLW2901
+            said = tuple(values.values())
+        told.append(_pairs(tuple(values)) % said)
+        count += len(said)
+    # Looked at as a whole, which is cheap; where that raises a doubt, line by line and value by value.
+    if has_trace or not _are_words("\n".join(told), lines=len(lines), pairs=count):
+        return "".join(_carefully(now, *line) for line in lines)
+    return "".join(
+        f"{now} - {level.upper()} - {event}{pairs}\n" for (level, event, _), pairs in zip(lines, told, strict=True)
+    )
 
 
-def _is_printable(line: str) -> bool:
-    """As `str.isprintable`, which looks every character up in a table, where nearly all lines are ASCII."""
-    return not line.encode().translate(None, _PRINTABLE) if line.isascii() else line.isprintable()
+def _carefully(now: str, level: str, event: str, values: dict[str, Any]) -> str:
+    """A line of which some value is not one word."""
+    trace = _trace(values)
+    said = {key: _word(str(value)) for key, value in values.items() if value is not None}
+    line = f"{now} - {level.upper()} - {event}{_pairs(tuple(said)) % tuple(said.values())}\n"
+    return line if trace is None else f"{line}{trace}\n"
+
+
+def _are_words(text: str, *, lines: int, pairs: int) -> bool:
+    """Whether the pairs of these lines have a word each as their values, and nothing that would fake a pair or a line."""
+    return (
+        text.isascii()
+        and len(text.encode().translate(None, _PRINTABLE)) == lines - 1 == text.count("\n")
+        and text.count(" ") == pairs
+        and "= " not in text
+        and "=\n" not in text
+        and not text.endswith("=")
+    )
 
 
 _PRINTABLE = bytes(range(0x20, 0x7F))

@@ -1,8 +1,11 @@
 """How a line of the log looks, for people and for machines, on stderr and in a file."""
 
+import asyncio
+import io
 import json
 import logging
 import re
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -124,6 +127,74 @@ def test_lines_of_a_block_come_together_and_in_order(tmp_path: Path) -> None:
         logger().info("attempt", number=2)
         assert file.read_text() == ""
     assert [line.partition("attempt ")[2] for line in file.read_text().splitlines()] == ["number=1", "number=2"]
+
+
+class Writes(io.StringIO):
+    """Counts what is written at a time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def write(self, text: str) -> int:
+        self.count += 1
+        return super().write(text)
+
+
+async def test_blocks_of_one_step_of_the_event_loop_are_written_in_one_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stderr", stream := Writes())
+    logs.configure(level="info", form="text", file=None)
+    for number in range(3):
+        with logs.lines_together():
+            logger().info("transition", number=number)
+    assert stream.count == 0
+    await asyncio.sleep(0)
+    assert stream.count == 1
+    assert [line[-1] for line in stream.getvalue().splitlines()] == ["0", "1", "2"]
+
+
+async def test_a_line_of_its_own_comes_after_those_that_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stderr", stream := Writes())
+    logs.configure(level="info", form="text", file=None)
+    with logs.lines_together():
+        logger().info("transition", number=1)
+    logger().info("stopped", number=2)
+    assert [line[-1] for line in stream.getvalue().splitlines()] == ["1", "2"]
+
+
+def test_lines_of_another_thread_do_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stderr", stream := Writes())
+    logs.configure(level="info", form="text", file=None)
+    with logs.lines_together():
+        thread = threading.Thread(target=lambda: logger().info("elsewhere"))
+        thread.start()
+        thread.join()
+        assert stream.count == 1
+
+
+@pytest.mark.parametrize("odd", ["two words", "", "a\nb", "a=\n", "\x1b[31m", "x= y", "título"])
+def test_an_odd_value_in_a_block_is_told_as_it_would_be_alone(odd: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stderr", stream := Writes())
+    logs.configure(level="info", form="text", file=None)
+    with logs.lines_together():
+        for value in ("plain", odd, "plain"):
+            logger().info("transition", value=value, other=None, number=1)
+    together = [line.partition(" - ")[2] for line in stream.getvalue().splitlines()]
+    stream.seek(0)
+    stream.truncate()
+    for value in ("plain", odd, "plain"):
+        logger().info("transition", value=value, other=None, number=1)
+    assert together == [line.partition(" - ")[2] for line in stream.getvalue().splitlines()]
+    assert len(together) == 3
+
+
+def test_an_exception_in_a_block_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stderr", stream := Writes())
+    logs.configure(level="info", form="text", file=None)
+    with logs.lines_together():
+        logger().error("crashed", exc_info=ValueError("boom"))
+    assert "ValueError: boom" in stream.getvalue()
+    assert "exc_info" not in stream.getvalue()
 
 
 def test_lines_of_a_block_that_raises_are_not_lost(tmp_path: Path) -> None:
