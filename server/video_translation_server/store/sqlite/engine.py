@@ -40,6 +40,7 @@ class Engine:
         self._connections: list[apsw.Connection] = []
         self._reader = local()
         self._readers = ThreadPoolExecutor(READERS, "store-reader", initializer=self._start_reader)
+        self._glances = database.connect(readonly=True)
         self._writer = Writer(database.connect(readonly=False), probe)
 
     def _start_reader(self) -> None:
@@ -53,6 +54,13 @@ class Engine:
         except RuntimeError:
             raise StoreError("the store is closed") from None
         return await reading
+
+    def _glance(self, query: Callable[[apsw.Connection], T]) -> T:
+        """Run a query that looks at a few rows, as the loops ask after each commit: a thread would cost more than it."""
+        try:
+            return query(self._glances)
+        except apsw.ConnectionClosedError:
+            raise StoreError("the store is closed") from None
 
     async def _write(self, verb: Callable[[apsw.Connection], T], *bells: Bell, keep: Keep[T] | None = None) -> T:
         """Run a verb in the next transaction, with the answer to its request where one is to be kept."""
@@ -81,6 +89,7 @@ class Engine:
         await asyncio.to_thread(self._readers.shutdown)
         for connection in self._connections:
             connection.close()
+        self._glances.close()
         # Last, because only the last connection to leave, and one that may write, empties the WAL into the file.
         await self._writer.close()
         self._database.close()

@@ -95,7 +95,7 @@ class JobVerbs(Engine):
 
     async def due_jobs(self, now: float, limit: int, *, workers: Workers = UNLIMITED) -> list[Job]:
         """Jobs whose next move is due, and those in line for whom a worker is free."""
-        return await self._read(lambda connection: line.due(connection, now, limit, workers))
+        return self._glance(lambda connection: line.due(connection, now, limit, workers))
 
     async def place(self, job: Job) -> Place | None:
         """Where a job stands in line."""
@@ -103,8 +103,8 @@ class JobVerbs(Engine):
 
     async def jobs_in_preflight(self, limit: int) -> list[Job]:
         """Jobs whose video has not been looked at."""
-        return await self._read(lambda connection: jobs.in_preflight(connection, limit))
+        return self._glance(lambda connection: jobs.in_preflight(connection, limit))
 
     async def next_job_due(self) -> float | None:
         """When the next planned move is due."""
-        return await self._read(jobs.next_due)
+        return self._glance(jobs.next_due)
