@@ -20,6 +20,7 @@ from benchmarks.traffic import Shape, endpoints
 from video_translation_server import logs
 from video_translation_server.app import Application, running
 from video_translation_server.clock import ClockState, VirtualClock
+from video_translation_server.serve import spare_the_collector
 from video_translation_server.settings import Settings
 from video_translation_server.store import Store
 
@@ -147,6 +148,7 @@ async def engine(conditions: Conditions) -> AsyncIterator[tuple[Application, Gat
     settings = Settings(store=conditions.database, **{"start_job": False} | conditions.settings)
     gate = Gate(conditions.stands_at)
     async with running(settings, clock=gate) as server:
+        spare_the_collector()
         await asyncio.sleep(SETTLING_IN)
         yield server, gate
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import signal
 import socket
@@ -18,6 +19,8 @@ from video_translation_server.settings import Settings
 log = structlog.get_logger("serve")
 
 
+YOUNG_OBJECTS = 20_000
+"""New objects after which the garbage collector looks for cycles among them."""
 BACKLOG = 2048
 """Connections that may wait to be accepted; the same as uvicorn's own."""
 
@@ -91,10 +94,22 @@ async def serve(settings: Settings, listening: socket.socket, *, probe: Probe = 
     """
     url = url_of(listening, settings.host)
     async with running(settings, url=url, probe=probe) as application:
+        spare_the_collector()
         server = Listening(config_for(application, settings), lambda: _announce(url), application.stopping)
         _stop_on_signals(server)
         await server.serve(sockets=[listening])
     log.info("stopped")
+
+
+def spare_the_collector() -> None:
+    """Set the garbage collector up for a process that serves and does nothing else.
+
+    What a started server consists of stays to its end: it is not walked over again. What comes and goes with each
+    delivery is freed without the collector, which need not look for cycles among it every 700 objects.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(YOUNG_OBJECTS, 20, 20)
 
 
 def config_for(application: Application, settings: Settings) -> uvicorn.Config:
