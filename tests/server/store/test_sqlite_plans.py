@@ -33,11 +33,28 @@ BEFORE = "AND position < :position ORDER BY position DESC LIMIT :limit"
 HOT: dict[str, tuple[str, set[str]]] = {
     "many jobs": (jobs._MANY, {"sqlite_autoindex_jobs_1"}),
     "page of jobs": (jobs._PAGES["of the workspace"], {"jobs_of_workspace"}),
-    "page of jobs, by status": (jobs._PAGES["of the workspace, by status"], {"jobs_by_status"}),
+    "page of jobs that go on": (
+        jobs._PAGES["of the workspace, going on"],
+        {"jobs_going_on (workspace_id=? AND status=?"},
+    ),
+    "page of failed jobs": (jobs._PAGES["of the workspace, failed"], {"jobs_failed (workspace_id=?"}),
+    "page of completed jobs": (jobs._PAGES["of the workspace, completed"], {"jobs_completed (<expr>=? AND workspace_id"}),
     "page of all jobs": (jobs._PAGES["of all"], {"PRIMARY KEY (rowid<?)"}),
-    "page of all jobs, by status": (jobs._PAGES["of all, by status"], {"(workspace_id=? AND status=?"}),
-    "jobs by status": (jobs._COUNTS["of the workspace"], {"COVERING INDEX jobs_by_status (workspace_id=?"}),
-    "jobs going on": (jobs._GOING_ON, {"jobs_by_status"}),
+    "page of all jobs that go on": (
+        jobs._PAGES["of all, going on"],
+        {"jobs_going_on (workspace_id=? AND status=?", "jobs USING INTEGER PRIMARY KEY"},
+    ),
+    "page of all failed jobs": (jobs._PAGES["of all, failed"], {"jobs_failed (workspace_id=?"}),
+    "page of all completed jobs": (jobs._PAGES["of all, completed"], {"jobs_completed (<expr>=?"}),
+    "jobs by status": (
+        jobs._COUNTS["of the workspace"],
+        {
+            "COVERING INDEX jobs_going_on (workspace_id=?",
+            "COVERING INDEX jobs_failed (workspace_id=?",
+            "COVERING INDEX jobs_of_workspace (workspace_id=?",
+        },
+    ),
+    "jobs going on": (jobs._GOING_ON, {"jobs_going_on"}),
     "due jobs": (line._DUE, {"jobs_due"}),
     "next in line": (line._NEXT, {"jobs_in_line"}),
     "at work": (line._COUNT_BUSY, {"jobs_at_work"}),
@@ -59,7 +76,11 @@ HOT: dict[str, tuple[str, set[str]]] = {
     "struggling": (deliveries._ANY_STRUGGLING, {"deliveries_struggling"}),
     "supersede": (deliveries._SUPERSEDE, {"deliveries_struggling", "deliveries_open"}),
     "events": (f"{log.select('w', EventFilter())} {BEFORE}", {"events_of_workspace"}),
-    "events of a type": (f"{log.select('w', EventFilter(type='t'))} {BEFORE}", {"events_by_type"}),
+    "events of a rare type": (f"{log.select('w', EventFilter(type='t'))} {BEFORE}", {"events_of_rare_types"}),
+    "events of a common type": (
+        f"{log.select('w', EventFilter(type='video_translate.success'))} {BEFORE}",
+        {"events_of_workspace"},
+    ),
     "events of a job": (
         f"{log.select('w', EventFilter(type='t', entity_id='e'))} {BEFORE}",
         {"events_of_job", "events_of_batch", "events USING INTEGER PRIMARY KEY (rowid=?)"},
@@ -74,7 +95,7 @@ HOT: dict[str, tuple[str, set[str]]] = {
     ),
     "deliveries to an endpoint": (
         deliveries.select(DeliveryFilter(endpoint_id="p")),
-        {"deliveries_of_endpoint", "d USING INTEGER PRIMARY KEY (rowid=?)"},
+        {"deliveries_in_spans (<expr>=? AND endpoint=?", "d USING INTEGER PRIMARY KEY (rowid=?)"},
     ),
     "dead deliveries": (
         deliveries.select(DeliveryFilter(endpoint_id="p", state=DeliveryState.DEAD)),

@@ -12,6 +12,7 @@ import apsw
 from video_translation_server.errors import ConflictError, NotFoundError
 from video_translation_server.model import Attempt, Delivery, DeliveryState, Event, Outcome, OutcomeKind
 from video_translation_server.store.base import DeliveryFilter
+from video_translation_server.store.sqlite import spans
 from video_translation_server.store.sqlite.rows import Rows
 from video_translation_server.wire.deliveries import DELIVERY_PREFIX
 from video_translation_server.wire.events import BY_NAME_ONLY, CALLBACK_TYPES, FINAL_TYPES, PROGRESS
@@ -245,13 +246,20 @@ def page(
         "job": wanted.job_id,
         "limit": limit,
     }
-    rows: list[Any] = connection.execute(select(wanted), values).fetchall()
+    statement, rows = select(wanted), list[Any]()
+    if ":span" in statement:
+        rows = spans.newest_first(connection, statement, values, of=("deliveries", "id"))
+    else:
+        rows = connection.execute(statement, values).fetchall()
     more = len(rows) > limit
     return [_delivery(row) for row in rows[:limit]], rows[limit - 1][0] if more else None
 
 
 def select(wanted: DeliveryFilter) -> str:
-    """The query for a page; what does not narrow is left out, so that the index of what narrows most can be used."""
+    """The query for a page; what does not narrow is left out, so that the index of what narrows most can be used.
+
+    Where the endpoint narrows most, the query is for the rows of one `:span`.
+    """
     conditions = ["p.workspace_id = :workspace", "d.id < :before"]
     # A literal: the index of those that are dead is for no other state.
     state = "TRUE" if wanted.state is None else f"state = '{wanted.state.value}'"
@@ -261,8 +269,8 @@ def select(wanted: DeliveryFilter) -> str:
         conditions.append(_OF_JOB)
     if wanted.endpoint_id is not None:
         is_alone = wanted.event_id is None and wanted.job_id is None
-        index = "deliveries_dead" if wanted.state is DeliveryState.DEAD else "deliveries_of_endpoint"
-        conditions.append(_OF_ENDPOINT.format(index=index, state=state) if is_alone else "p.id = :endpoint")
+        of_endpoint = _DEAD_OF_ENDPOINT if wanted.state is DeliveryState.DEAD else _OF_ENDPOINT.format(state=state)
+        conditions.append(of_endpoint if is_alone else "p.id = :endpoint")
     return f"{_PAGE} WHERE {' AND '.join(conditions)} AND {state} ORDER BY d.id DESC LIMIT :limit + 1"
 
 
@@ -273,9 +281,14 @@ _OF_JOB = (
     "(SELECT position FROM events WHERE job = (SELECT n FROM jobs WHERE id = :job)))"
 )
 _OF_ENDPOINT = (
-    "d.id IN (SELECT id FROM deliveries INDEXED BY {index} "
-    "WHERE endpoint + 0 = +(SELECT n FROM endpoints WHERE id = :endpoint) "
+    "d.id IN (SELECT id FROM deliveries INDEXED BY deliveries_in_spans "
+    f"WHERE id >> {spans.BITS} = :span AND endpoint = (SELECT n FROM endpoints WHERE id = :endpoint) "
     "AND id < :before AND {state} ORDER BY id DESC LIMIT :limit + 1)"
+)
+_DEAD_OF_ENDPOINT = (
+    "d.id IN (SELECT id FROM deliveries INDEXED BY deliveries_dead "
+    "WHERE endpoint + 0 = +(SELECT n FROM endpoints WHERE id = :endpoint) "
+    "AND id < :before AND state = 'dead' ORDER BY id DESC LIMIT :limit + 1)"
 )
 
 _NO_TOKEN = 2**63 - 1

@@ -4,6 +4,7 @@ Every function takes a connection and runs inside the caller's transaction. Thei
 """
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,7 +15,7 @@ from video_translation_server.errors import BusyError, ConflictError, NotFoundEr
 from video_translation_server.model import Batch, Change, Job, JobStatus, Plan
 from video_translation_server.store.base import JobFilter
 from video_translation_server.store.base.rules import LONGEST_REFUSAL
-from video_translation_server.store.sqlite import batches
+from video_translation_server.store.sqlite import batches, spans
 
 COLUMNS = (
     "id, workspace_id, status, sequence, version, output_language, request, plan, created_at, updated_at, "
@@ -35,26 +36,42 @@ _GOING_ON = (
 
 _OLDER = "deleted_at IS NULL AND n < :before AND (:created_after IS NULL OR created_at > :created_after)"
 _NEWEST_FIRST = "ORDER BY n DESC LIMIT :limit + 1"
+# Through each workspace's part of the index: a status that is rare is found without reading every job.
+_OF_ALL = (
+    f"SELECT n, {JOB} FROM jobs WHERE n IN (SELECT n FROM (SELECT id AS owner FROM workspaces) CROSS JOIN jobs "
+    f"ON workspace_id = owner AND {{which}} AND {_OLDER} {_NEWEST_FIRST}) ORDER BY n DESC"
+)
+_OF_WORKSPACE = f"SELECT n, {JOB} FROM jobs WHERE workspace_id = :workspace AND {{which}} AND {_OLDER} {_NEWEST_FIRST}"
+_COMPLETED = f"n >> {spans.BITS} = :span AND status = 'completed'"
+_FAILED = "status = 'failed'"
+# Said in the words of the index, which is of a part of the jobs.
+_GOES_ON = "status = :status AND status IN ('pending', 'running')"
 _PAGES = {
     "of the workspace": f"SELECT n, {JOB} FROM jobs WHERE workspace_id = :workspace AND {_OLDER} {_NEWEST_FIRST}",
-    "of the workspace, by status": (
-        f"SELECT n, {JOB} FROM jobs WHERE workspace_id = :workspace AND status = :status AND {_OLDER} {_NEWEST_FIRST}"
-    ),
+    "of the workspace, completed": _OF_WORKSPACE.format(which=_COMPLETED),
+    "of the workspace, failed": _OF_WORKSPACE.format(which=_FAILED),
+    "of the workspace, going on": _OF_WORKSPACE.format(which=_GOES_ON),
     "of all": f"SELECT n, {JOB} FROM jobs WHERE {_OLDER} {_NEWEST_FIRST}",
-    # Through each workspace's part of the index: a status that is rare is found without reading every job.
-    "of all, by status": (
-        f"SELECT n, {JOB} FROM jobs WHERE n IN (SELECT n FROM (SELECT id AS owner FROM workspaces) CROSS JOIN jobs "
-        f"ON workspace_id = owner AND status = :status AND {_OLDER} {_NEWEST_FIRST}) ORDER BY n DESC"
-    ),
+    "of all, completed": f"SELECT n, {JOB} FROM jobs WHERE {_COMPLETED} AND {_OLDER} {_NEWEST_FIRST}",
+    "of all, failed": _OF_ALL.format(which=_FAILED),
+    "of all, going on": _OF_ALL.format(which=_GOES_ON),
 }
-"""The pages of jobs, newest first."""
+"""The pages of jobs, newest first; of those that are completed, a span's."""
+_KINDS = {
+    None: "",
+    JobStatus.PENDING: ", going on",
+    JobStatus.RUNNING: ", going on",
+    JobStatus.COMPLETED: ", completed",
+    JobStatus.FAILED: ", failed",
+}
 
-_COUNTS = {
-    "of the workspace": (
-        "SELECT status, count(*) FROM jobs WHERE workspace_id = ? AND deleted_at IS NULL GROUP BY status"
-    ),
-    "of all": "SELECT status, count(*) FROM jobs INDEXED BY jobs_by_status WHERE deleted_at IS NULL GROUP BY status",
-}
+# What is neither going on nor failed is completed: counting those would mean to read each of them.
+_COUNT = """
+SELECT status, count(*) FROM jobs WHERE {whose} status IN ('pending', 'running') AND deleted_at IS NULL GROUP BY status
+UNION ALL SELECT 'failed', count(*) FROM jobs WHERE {whose} status = 'failed' AND deleted_at IS NULL
+UNION ALL SELECT NULL, count(*) FROM jobs INDEXED BY jobs_of_workspace WHERE {whose} deleted_at IS NULL
+"""
+_COUNTS = {"of the workspace": _COUNT.format(whose="workspace_id = :workspace AND"), "of all": _COUNT.format(whose="")}
 
 _NO_TOKEN = 2**63 - 1
 """Beyond every row."""
@@ -124,8 +141,11 @@ def page(
         "before": _NO_TOKEN if token is None else token,
         "limit": limit,
     }
-    statement = _PAGES[of if wanted.status is None else f"{of}, by status"]
-    rows: list[Any] = connection.execute(statement, values).fetchall()
+    statement, rows = _PAGES[f"{of}{_KINDS[wanted.status]}"], list[Any]()
+    if wanted.status is JobStatus.COMPLETED:
+        rows = spans.newest_first(connection, statement, values, of=("jobs", "n"))
+    else:
+        rows = connection.execute(statement, values).fetchall()
     more = len(rows) > limit
     return [from_row(row[1:]) for row in rows[:limit]], rows[limit - 1][0] if more else None
 
@@ -135,9 +155,15 @@ def count(connection: apsw.Connection, workspace_id: str | None) -> dict[JobStat
     found: Any = (
         connection.execute(_COUNTS["of all"])
         if workspace_id is None
-        else connection.execute(_COUNTS["of the workspace"], (workspace_id,))
+        else connection.execute(_COUNTS["of the workspace"], {"workspace": workspace_id})
     )
-    return dict.fromkeys(JobStatus, 0) | {JobStatus(status): number for status, number in found}
+    counts = Counter(dict.fromkeys(JobStatus, 0))
+    for status, number in found:
+        if status is None:
+            counts[JobStatus.COMPLETED] = number - counts.total()
+        else:
+            counts[JobStatus(status)] = number
+    return dict(counts)
 
 
 def batch(

@@ -92,6 +92,12 @@ def events_before(
 _END = 2**63 - 1
 """Behind every event."""
 
+COMMON_TYPES = frozenset({"video_translate.pending", "video_translate.running", "video_translate.success"})
+"""Types that nearly every job has an event of: they are found among all events, and have no index to be written to."""
+
+# In the words of the index of the others.
+_RARE = f"type NOT IN ({', '.join(repr(name) for name in sorted(COMMON_TYPES))})"
+
 # Looked up, not looked for: a job has a handful of events, however long its workspace's log is.
 _OF_ENTITY = (
     "position IN (SELECT position FROM events WHERE job = (SELECT n FROM jobs WHERE id = :entity) "
@@ -108,6 +114,8 @@ def select(workspace_id: str | None, wanted: EventFilter) -> str:
         conditions.append(f"{plus}workspace_id = :workspace")
     if wanted.type is not None:
         conditions.append(f"{plus}type = :type")
+        if wanted.type not in COMMON_TYPES:
+            conditions.append(_RARE)
     if wanted.entity_id is not None:
         conditions.append(_OF_ENTITY)
     return f"SELECT {EVENT} FROM events WHERE {' AND '.join(conditions)}"
