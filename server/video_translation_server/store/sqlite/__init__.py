@@ -1,4 +1,4 @@
-"""The embedded engine: SQLite through apsw, one writer thread, a few readers.
+"""The embedded engine: SQLite through apsw, one writer, a few readers.
 
 The verbs are one-liners in `verbs/`; what each does in SQL is in the noun modules beside this one.
 """

@@ -1,7 +1,7 @@
 """Row numbers in spans of 4,096: how the rows of one owner are found by an index that grows at its end.
 
 An index that is ordered by owner is written all over: of each row another page, which is most of what a commit writes.
-One by (span, owner) is written in the same few pages, and is read span by span (decision 0036). Whose rows they are is
+One by (span, owner) is written in the same few pages, and is read span by span (decision 0039). Whose rows they are is
 the caller's business.
 """
 

@@ -1,7 +1,7 @@
 """Group commit: what has gathered is run and committed in one transaction, while the next gathers.
 
 Brief verbs are run in the event loop and only their COMMIT, which waits for the disk, in the writer's thread: two
-threads that take turns at the interpreter's lock cost more than they gain (decision 0035). A caller's future resolves
+threads that take turns at the interpreter's lock cost more than they gain (decision 0038). A caller's future resolves
 after the COMMIT that holds its verb is on disk (0006). What a verb does is no business of this module.
 """
 

@@ -1,4 +1,4 @@
--- Indexes for readers that cost the writer little (decision 0036): by (span, owner), and of what is rare only.
+-- Indexes for readers that cost the writer little (decision 0039): by (span, owner), and of what is rare only.
 DROP INDEX deliveries_of_endpoint;
 CREATE INDEX deliveries_in_spans ON deliveries (id >> 12, endpoint);
 DROP INDEX events_by_type;

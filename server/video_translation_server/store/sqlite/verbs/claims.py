@@ -40,7 +40,7 @@ class ClaimVerbs(Engine):
         return await self._writer.run(verb, durable=False, brief=True)
 
     def _expire(self, connection: apsw.Connection, real_now: float) -> None:
-        """Take back leases that ran out; on the writer's thread only.
+        """Take back leases that ran out; from within a verb only.
 
         None can have run out before the first one ends. The look every LOOK_EVERY seconds is for what a failed
         commit would make us believe.
