@@ -40,9 +40,7 @@ def configure(*, level: str, form: str, file: Path | None) -> None:
     log_file = file.open("a", encoding="utf-8", buffering=1) if file is not None else None
     sink = _Sink(_json if form == "json" else _text, sys.stderr, log_file)
     lines_together.sink = sink
-    structlog.configure(
-        wrapper_class=_logger(level), logger_factory=lambda *_: sink, cache_logger_on_first_use=True
-    )
+    structlog.configure(wrapper_class=_logger(level), logger_factory=lambda *_: sink, cache_logger_on_first_use=True)
     handler = _Forward(log_file)
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
 
@@ -89,10 +87,9 @@ class _Sink:
 
 
 class lines_together:  # noqa: N801  (read where it is used, as a function's name is)
-    """`with lines_together():` writes the lines of the block with those of other such blocks of the same step of the
-    event loop: by itself, a line costs twice as much.
+    """`with lines_together():` writes the lines of such blocks of one step of the event loop in one go.
 
-    For blocks that wait for nothing and tell of what has happened already.
+    By itself, a line costs twice as much. For blocks that wait for nothing and tell of what has happened already.
     """
 
     sink: ClassVar[_Sink | None] = None
@@ -201,7 +198,7 @@ def _carefully(now: str, level: str, event: str, values: dict[str, Any]) -> str:
 
 
 def _are_words(text: str, *, lines: int, pairs: int) -> bool:
-    """Whether the pairs of these lines have a word each as their values, and nothing that would fake a pair or a line."""
+    """Whether the values of these lines are a word each, and none would fake a pair or a line."""
     return (
         text.isascii()
         and len(text.encode().translate(None, _PRINTABLE)) == lines - 1 == text.count("\n")

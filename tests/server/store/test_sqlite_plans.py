@@ -20,6 +20,7 @@ from video_translation_server.store.sqlite import (
     endpoints,
     jobs,
     line,
+    listing,
     log,
     moves,
     pruning,
@@ -38,7 +39,10 @@ HOT: dict[str, tuple[str, set[str]]] = {
         {"jobs_going_on (workspace_id=? AND status=?"},
     ),
     "page of failed jobs": (jobs._PAGES["of the workspace, failed"], {"jobs_failed (workspace_id=?"}),
-    "page of completed jobs": (jobs._PAGES["of the workspace, completed"], {"jobs_completed (<expr>=? AND workspace_id"}),
+    "page of completed jobs": (
+        jobs._PAGES["of the workspace, completed"],
+        {"jobs_completed (<expr>=? AND workspace_id"},
+    ),
     "page of all jobs": (jobs._PAGES["of all"], {"PRIMARY KEY (rowid<?)"}),
     "page of all jobs that go on": (
         jobs._PAGES["of all, going on"],
@@ -86,19 +90,19 @@ HOT: dict[str, tuple[str, set[str]]] = {
         {"events_of_job", "events_of_batch", "events USING INTEGER PRIMARY KEY (rowid=?)"},
     ),
     "deliveries of an event": (
-        deliveries.select(DeliveryFilter(event_id="e", endpoint_id="p")),
+        listing.select(DeliveryFilter(event_id="e", endpoint_id="p")),
         {"deliveries_of_event"},
     ),
     "deliveries of a job": (
-        deliveries.select(DeliveryFilter(job_id="j", endpoint_id="p", state=DeliveryState.DEAD)),
+        listing.select(DeliveryFilter(job_id="j", endpoint_id="p", state=DeliveryState.DEAD)),
         {"events_of_job", "deliveries_of_event", "d USING INTEGER PRIMARY KEY (rowid=?)"},
     ),
     "deliveries to an endpoint": (
-        deliveries.select(DeliveryFilter(endpoint_id="p")),
+        listing.select(DeliveryFilter(endpoint_id="p")),
         {"deliveries_in_spans (<expr>=? AND endpoint=?", "d USING INTEGER PRIMARY KEY (rowid=?)"},
     ),
     "dead deliveries": (
-        deliveries.select(DeliveryFilter(endpoint_id="p", state=DeliveryState.DEAD)),
+        listing.select(DeliveryFilter(endpoint_id="p", state=DeliveryState.DEAD)),
         {"deliveries_dead", "d USING INTEGER PRIMARY KEY (rowid=?)"},
     ),
     "coalesce": (deliveries._COALESCE, {"events_of_job", "deliveries_of_event"}),

@@ -1,4 +1,4 @@
-"""Where the embedded engine's verbs run: brief ones in the event loop, as long as the disk is fast, others beside it."""
+"""Where the embedded engine's verbs run: brief ones in the event loop while the disk is fast, others beside it."""
 
 import asyncio
 import threading

@@ -1,7 +1,7 @@
-"""Deliveries in SQLite: putting events on their way, lanes, taking up again, and reading. The table is the queue.
+"""Deliveries in SQLite: putting events on their way, lanes, and taking up again. The table is the queue.
 
 Every function takes a connection and runs inside the caller's transaction. Leasing is in `claims`, what comes of
-attempts in `settlements`.
+attempts in `settlements`, how deliveries are read in `listing`.
 """
 
 from collections.abc import Iterable, Sequence
@@ -9,12 +9,10 @@ from typing import Any, NamedTuple
 
 import apsw
 
-from video_translation_server.errors import ConflictError, NotFoundError
-from video_translation_server.model import Attempt, Delivery, DeliveryState, Event, Outcome, OutcomeKind
-from video_translation_server.store.base import DeliveryFilter
-from video_translation_server.store.sqlite import spans
+from video_translation_server.errors import ConflictError
+from video_translation_server.model import Delivery, DeliveryState, Event
+from video_translation_server.store.sqlite import listing
 from video_translation_server.store.sqlite.rows import Rows
-from video_translation_server.wire.deliveries import DELIVERY_PREFIX
 from video_translation_server.wire.events import BY_NAME_ONLY, CALLBACK_TYPES, FINAL_TYPES, PROGRESS
 
 Lane = tuple[int, int | None, int]
@@ -79,12 +77,6 @@ FROM (SELECT now, (SELECT d.id FROM deliveries d
 WHERE deliveries.id = next.id AND deliveries.state = 'waiting'
 """,
     columns=4,
-)
-
-DELIVERY = "d.id, e.id, e.type, p.id, j.id, e.sequence, d.state, d.attempts, d.due_at, d.first_attempt_at, d.settled_at"
-_JOINED = (
-    "deliveries d JOIN events e ON e.position = d.event JOIN endpoints p ON p.n = d.endpoint "
-    "LEFT JOIN jobs j ON j.n = d.job"
 )
 
 
@@ -188,7 +180,7 @@ def take_up(
 
 def resend(connection: apsw.Connection, workspace_id: str, delivery_id: int, now: float) -> Delivery:
     """Make one delivery due now, with a new run of the schedule."""
-    found = get(connection, workspace_id, delivery_id)
+    found = listing.get(connection, workspace_id, delivery_id)
     row = connection.execute(
         "SELECT event, endpoint, job, claim_id, (SELECT deleted_at FROM endpoints WHERE n = endpoint) "
         "FROM deliveries WHERE id = ?",
@@ -204,7 +196,7 @@ def resend(connection: apsw.Connection, workspace_id: str, delivery_id: int, now
         take_up(connection, delivery=delivery_id, event=event, endpoint=endpoint, job=job, now=now)
     elif claim_id is None:
         connection.execute("UPDATE deliveries SET due_at = ?, tries = 0 WHERE id = ?", (now, delivery_id))
-    return get(connection, workspace_id, delivery_id)
+    return listing.get(connection, workspace_id, delivery_id)
 
 
 def send_to(connection: apsw.Connection, *, event: int, endpoint: int, now: float) -> int:
@@ -221,117 +213,4 @@ def abandon(connection: apsw.Connection, *, endpoint: int, now: float) -> None:
         "UPDATE deliveries SET state = 'dead', due_at = NULL, claim_id = NULL, leased_until = NULL, settled_at = ? "
         "WHERE endpoint = ? AND settled_at IS NULL",
         (now, endpoint),
-    )
-
-
-def get(connection: apsw.Connection, workspace_id: str, delivery_id: int) -> Delivery:
-    """One delivery of the workspace."""
-    rows = connection.execute(
-        f"SELECT {DELIVERY} FROM {_JOINED} WHERE d.id = ? AND p.workspace_id = ?", (delivery_id, workspace_id)
-    )
-    for row in rows:
-        return _delivery(row)
-    raise NotFoundError(f"no delivery {DELIVERY_PREFIX}{delivery_id}", param="delivery_id")
-
-
-def page(
-    connection: apsw.Connection, workspace_id: str, limit: int, token: int | None, wanted: DeliveryFilter
-) -> tuple[list[Delivery], int | None]:
-    """A page of deliveries, newest first, and the next page's token."""
-    values = {
-        "workspace": workspace_id,
-        "before": _NO_TOKEN if token is None else token,
-        "event": wanted.event_id,
-        "endpoint": wanted.endpoint_id,
-        "job": wanted.job_id,
-        "limit": limit,
-    }
-    statement, rows = select(wanted), list[Any]()
-    if ":span" in statement:
-        rows = spans.newest_first(connection, statement, values, of=("deliveries", "id"))
-    else:
-        rows = connection.execute(statement, values).fetchall()
-    more = len(rows) > limit
-    return [_delivery(row) for row in rows[:limit]], rows[limit - 1][0] if more else None
-
-
-def select(wanted: DeliveryFilter) -> str:
-    """The query for a page; what does not narrow is left out, so that the index of what narrows most can be used.
-
-    Where the endpoint narrows most, the query is for the rows of one `:span`.
-    """
-    conditions = ["p.workspace_id = :workspace", "d.id < :before"]
-    # A literal: the index of those that are dead is for no other state.
-    state = "TRUE" if wanted.state is None else f"state = '{wanted.state.value}'"
-    if wanted.event_id is not None:
-        conditions.append(_OF_EVENT)
-    if wanted.job_id is not None:
-        conditions.append(_OF_JOB)
-    if wanted.endpoint_id is not None:
-        is_alone = wanted.event_id is None and wanted.job_id is None
-        of_endpoint = _DEAD_OF_ENDPOINT if wanted.state is DeliveryState.DEAD else _OF_ENDPOINT.format(state=state)
-        conditions.append(of_endpoint if is_alone else "p.id = :endpoint")
-    return f"{_PAGE} WHERE {' AND '.join(conditions)} AND {state} ORDER BY d.id DESC LIMIT :limit + 1"
-
-
-_PAGE = f"SELECT {DELIVERY} FROM {_JOINED}"
-_OF_EVENT = "d.event = (SELECT position FROM events WHERE id = :event)"
-_OF_JOB = (
-    "d.id IN (SELECT id FROM deliveries WHERE event IN "
-    "(SELECT position FROM events WHERE job = (SELECT n FROM jobs WHERE id = :job)))"
-)
-_OF_ENDPOINT = (
-    "d.id IN (SELECT id FROM deliveries INDEXED BY deliveries_in_spans "
-    f"WHERE id >> {spans.BITS} = :span AND endpoint = (SELECT n FROM endpoints WHERE id = :endpoint) "
-    "AND id < :before AND {state} ORDER BY id DESC LIMIT :limit + 1)"
-)
-_DEAD_OF_ENDPOINT = (
-    "d.id IN (SELECT id FROM deliveries INDEXED BY deliveries_dead "
-    "WHERE endpoint + 0 = +(SELECT n FROM endpoints WHERE id = :endpoint) "
-    "AND id < :before AND state = 'dead' ORDER BY id DESC LIMIT :limit + 1)"
-)
-
-_NO_TOKEN = 2**63 - 1
-"""Beyond every row."""
-
-
-def attempts(connection: apsw.Connection, delivery_id: int) -> list[Attempt]:
-    """The attempts of one delivery."""
-    rows = connection.execute(
-        "SELECT number, started_at, duration, kind, status, detail, retry_after, body, address FROM attempts "
-        "WHERE delivery = ? ORDER BY number",
-        (delivery_id,),
-    )
-    return [_attempt(row) for row in rows]
-
-
-def _attempt(row: Sequence[Any]) -> Attempt:
-    return Attempt(
-        number=row[0],
-        started_at=row[1],
-        duration=row[2],
-        outcome=Outcome(
-            kind=OutcomeKind(row[3]),
-            status=row[4],
-            detail=row[5],
-            retry_after=row[6],
-            body=row[7],
-            address=row[8],
-        ),
-    )
-
-
-def _delivery(row: Sequence[Any]) -> Delivery:
-    return Delivery(
-        id=row[0],
-        event_id=row[1],
-        event_type=row[2],
-        endpoint_id=row[3],
-        job_id=row[4],
-        sequence=row[5],
-        state=DeliveryState(row[6]),
-        attempts=row[7],
-        due_at=row[8],
-        first_attempt_at=row[9],
-        settled_at=row[10],
     )

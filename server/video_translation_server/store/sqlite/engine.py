@@ -56,7 +56,7 @@ class Engine:
         return await reading
 
     def _glance(self, query: Callable[[apsw.Connection], T]) -> T:
-        """Run a query that looks at a few rows, as the loops ask after each commit: a thread would cost more than it."""
+        """Run a query of a few rows, as the loops ask after each commit: going to a thread would cost more."""
         try:
             return query(self._glances)
         except apsw.ConnectionClosedError:

@@ -141,11 +141,12 @@ def page(
         "before": _NO_TOKEN if token is None else token,
         "limit": limit,
     }
-    statement, rows = _PAGES[f"{of}{_KINDS[wanted.status]}"], list[Any]()
-    if wanted.status is JobStatus.COMPLETED:
-        rows = spans.newest_first(connection, statement, values, of=("jobs", "n"))
-    else:
-        rows = connection.execute(statement, values).fetchall()
+    statement = _PAGES[f"{of}{_KINDS[wanted.status]}"]
+    rows: list[Any] = (
+        spans.newest_first(connection, statement, values, of=("jobs", "n"))
+        if wanted.status is JobStatus.COMPLETED
+        else connection.execute(statement, values).fetchall()
+    )
     more = len(rows) > limit
     return [from_row(row[1:]) for row in rows[:limit]], rows[limit - 1][0] if more else None
 
