@@ -1,9 +1,11 @@
 """Several servers on one PostgreSQL database: the promises hold across them."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from tests.server.store.builders import (
@@ -294,3 +296,21 @@ async def test_bells_ring_on_every_server(start: Servers) -> None:
             async with asyncio.timeout(10):
                 await rung.wait()
     assert JobStatus.PENDING in {job.status for job in (await waiting.jobs(WORKSPACE, limit=3))[0]}
+
+
+# What is watched
+
+
+async def test_the_questions_of_the_page_about_operations_can_be_asked(
+    start: Servers, postgres_engine: PostgresEngine
+) -> None:
+    await start()
+    page = (Path(__file__).parents[3] / "docs" / "operations.md").read_text(encoding="utf-8")
+    queries = re.findall(r"`(SELECT [^`]*\bFROM\b[^`]*)`", page)
+    assert len(queries) >= 6
+    connection = await asyncpg.connect(postgres_engine.url)  # somebody who looks on: without our search path
+    try:
+        for query in queries:
+            await connection.fetch(query)
+    finally:
+        await connection.close()
