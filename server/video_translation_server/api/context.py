@@ -28,6 +28,10 @@ class Planner(Protocol):
         """The plan for one job: what its request asks for, and what is known of it."""
         ...
 
+    def failure_text(self, message: str) -> str:
+        """The text of a preset, or the message itself where it names none."""
+        ...
+
 
 class PacedClock(Protocol):
     """Port: a clock that says how fast it goes."""

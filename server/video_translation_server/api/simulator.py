@@ -18,7 +18,6 @@ from video_translation_server.api.shown import shown
 from video_translation_server.errors import NotFoundError
 from video_translation_server.wire.events import iso_time, maybe_iso_time
 from video_translation_server.wire.responses import Answer, Page, Translation
-from video_translation_server.wire.scripts import failure_text
 from video_translation_server.wire.simulator import (
     AdvanceRequest,
     AskedAnswer,
@@ -103,7 +102,7 @@ async def fail(
     video_translation_id: str, sim: Sim, context: Surroundings, request: FailRequest | None = None
 ) -> Response:
     """Let a job fail now. 409 `conflict` for one that has ended."""
-    message = failure_text((request or FailRequest()).message)
+    message = context.planner.failure_text((request or FailRequest()).message)
     return answer(await shown(await sim.control.fail(video_translation_id, message), context))
 
 

@@ -13,18 +13,18 @@ from video_translation_server.media import Footage, Studio
 from video_translation_server.outbound import Fetcher
 from video_translation_server.shelf import Shelf
 from video_translation_server.wire.events import DOWNLOAD_FAILED, VALIDATION_FAILED
-from video_translation_server.wire.scripts import FAILURES
 
 
 class Refusal(msgspec.Struct, frozen=True, kw_only=True):
-    """Why a job does not begin, and the type of the event that tells of it."""
+    """Why a job does not begin (the preset of a failure's text, and details), and the type of the event about it."""
 
     event_type: str
-    message: str
+    preset: str
+    details: str = ""
 
 
-NO_VIDEO = Refusal(event_type=VALIDATION_FAILED, message=FAILURES["unsupported_format"])
-NOTHING_LEFT = Refusal(event_type=VALIDATION_FAILED, message=FAILURES["too_short"])
+NO_VIDEO = Refusal(event_type=VALIDATION_FAILED, preset="unsupported_format")
+NOTHING_LEFT = Refusal(event_type=VALIDATION_FAILED, preset="too_short")
 
 BUSY_PAUSE = 1.0
 """Real seconds before a file is looked into again where too many are."""
@@ -47,7 +47,7 @@ class Inspector:
             with await asyncio.to_thread(self._shelf.open, name) as file:
                 reason = await self._fetcher.fetch(url, file, deadline=self._deadline)
             if reason is not None:
-                return Refusal(event_type=DOWNLOAD_FAILED, message=f"{FAILURES['download_failed']}: {reason}")
+                return Refusal(event_type=DOWNLOAD_FAILED, preset="download_failed", details=f": {reason}")
             await asyncio.to_thread(self._shelf.keep, name)
             return await self._look(name) or NO_VIDEO
         finally:

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from video_translation_server.model import FAST, MAIN, Plan, Subject
 from video_translation_server.simulation.durations import Durations
 from video_translation_server.simulation.scenario import Scenario
-from video_translation_server.wire.scripts import FAILURES, Script, failure_text
+from video_translation_server.wire.scripts import Script
 
 FAILURE_MESSAGE = "The simulated translation failed"
 
@@ -113,11 +113,12 @@ class Planner:
             seconds = 0
         by_time = script.progression in (None, "time")
         line = self._line if by_time else None
+        failure = _failure(script, course)
         is_drawn = script.duration_seconds is None and script.progression != "immediate"
         plan = Plan(
             pending_seconds=0,
             running_seconds=seconds,
-            failure_message=_failure(script, course),
+            failure_message=None if failure is None else self.failure_text(failure),
             is_manual=script.progression == "manual",
             polls=script.polls if script.progression == "manual" else None,
             url_delay=script.url_delay_seconds or 0,
@@ -131,6 +132,10 @@ class Planner:
             per_video_second=self._durations.per_video_second(subject) if is_drawn else 0,
         )
         return self._timed(plan, seconds)
+
+    def failure_text(self, message: str) -> str:
+        """The text of a preset, or the message itself where it names none."""
+        return self._scenario.failure_text(message)
 
     def fit(self, plan: Plan, video_seconds: float) -> Plan:
         """The same fate for a video that is found to be of this length, in seconds."""
@@ -173,8 +178,8 @@ def _scripted(script: Script, drawn: _Course, limit: int) -> _Course:
 
 
 def _failure(script: Script, course: _Course) -> str | None:
+    """What the job says at its end, a preset's name or a text; None where it does not fail."""
     if not course.fails:
         return None
-    if course.retries + 1 in course.stalled and script.error_message is None:
-        return FAILURES["timeout"]
-    return failure_text(script.error_message or FAILURE_MESSAGE)
+    timed_out = course.retries + 1 in course.stalled
+    return script.error_message or ("timeout" if timed_out else FAILURE_MESSAGE)

@@ -121,4 +121,5 @@ class Preflight:
 
     def _refused(self, job: Job, refusal: Refusal, now: float) -> Change:
         event_id = self._ids("evt")
-        return lifecycle.refuse(job, refusal.message, event_type=refusal.event_type, event_id=event_id, now=now)
+        message = self._planner.failure_text(refusal.preset) + refusal.details
+        return lifecycle.refuse(job, message, event_type=refusal.event_type, event_id=event_id, now=now)

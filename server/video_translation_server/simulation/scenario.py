@@ -13,8 +13,12 @@ from pydantic import BeforeValidator, Field, ValidationError, field_validator
 
 from video_translation_server.errors import InvalidError
 from video_translation_server.model import Subject
-from video_translation_server.wire.scripts import Script
+from video_translation_server.wire.scripts import FAILURES, Script
 from video_translation_server.wire.strict import Strict
+
+
+PRESET = r"^[a-z][a-z0-9_]{0,63}$"
+"""What a preset may be called: a text with a space in it is never one."""
 
 
 def _several(value: object) -> object:
@@ -53,12 +57,17 @@ class Rule(Strict):
 
 
 class Scenario(Strict):
-    """Rules, of which the first that fits counts, and what goes for every job."""
+    """Rules, of which the first that fits counts, what goes for every job, and texts of failures by name."""
 
     defaults: Script = Script()
+    messages: dict[Annotated[str, Field(pattern=PRESET)], Annotated[str, Field(min_length=1, max_length=1000)]] = Field({})
     rule: list[Rule] = Field([])
 
     _no_id = field_validator("defaults")(_no_id)
+
+    def failure_text(self, message: str) -> str:
+        """The text of a preset, the scenario's own or ours, or the message itself where it names none."""
+        return self.messages.get(message) or FAILURES.get(message, message)
 
     def script(self, subject: Subject, number: int) -> Script:
         """What this job, the `number`-th since the server's start, gets where its request says nothing."""

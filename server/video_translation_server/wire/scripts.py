@@ -22,7 +22,7 @@ FAILURES = {
     "internal": "Something went wrong on our side; please try again",
     "timeout": "The translation took too long and was given up",
 }
-"""Presets: what a failed job may say, by name."""
+"""Presets: what a failed job may say, by name. A scenario may have others, and other texts for these."""
 
 TAKEN = frozenset({"batches", "languages", "proofreads", "statuses"})
 """What no job can be called: its page would be another one's."""
@@ -31,11 +31,6 @@ OWN_ID = r"^[A-Za-z0-9][A-Za-z0-9._~-]{0,254}$"
 """What may be chosen as an id: it goes into paths and headers as it is."""
 
 Progression = Literal["time", "immediate", "manual"]
-
-
-def failure_text(message: str) -> str:
-    """The text of a preset, or the message itself where it names none."""
-    return FAILURES.get(message, message)
 
 
 class Script(Strict):

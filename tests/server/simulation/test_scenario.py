@@ -8,7 +8,7 @@ from tests.server.simulation.conftest import MakePlanner
 from video_translation_server.errors import InvalidError
 from video_translation_server.model import Subject
 from video_translation_server.simulation.scenario import Scenario, load
-from video_translation_server.wire.scripts import Script
+from video_translation_server.wire.scripts import FAILURES, Script
 
 TALK = Subject(title="Talk", language="German", url="https://example.com/talk.mp4")
 
@@ -49,6 +49,22 @@ script = { duration_seconds = 4, url_delay_seconds = 5 }
     assert load(written(tmp_path, text)).script(TALK, 1) == Script(duration_seconds=3, url_delay_seconds=2)
 
 
+def test_a_preset_may_have_another_text_or_be_new(make_planner: MakePlanner, tmp_path: Path) -> None:
+    scenario = load(written(tmp_path, '[messages]\nno_audio = "No sound at all"\ntoo_loud = "Turn it down"'))
+    planner = make_planner(scenario=scenario)
+    said = [
+        planner.plan(Script(outcome="failed", error_message=message)).failure_message
+        for message in ("no_audio", "too_loud", "too_long", "a text")
+    ]
+    assert said == ["No sound at all", "Turn it down", FAILURES["too_long"], "a text"]
+
+
+def test_a_stall_that_is_given_up_says_what_the_scenario_says(make_planner: MakePlanner, tmp_path: Path) -> None:
+    scenario = load(written(tmp_path, '[messages]\ntimeout = "It took too long"'))
+    plan = make_planner(scenario=scenario).plan(Script(outcome="failed", stalls=1))
+    assert plan.failure_message == "It took too long"
+
+
 def test_the_guides_file_is_a_scenario(tmp_path: Path) -> None:
     guide = Path(__file__).parents[3] / "docs" / "guides" / "scenarios.md"
     text = guide.read_text(encoding="utf-8").split("```toml\n")[1].split("```")[0]
@@ -74,6 +90,8 @@ def test_an_empty_file_is_a_scenario(tmp_path: Path) -> None:
         ("[[rule]]\nscript = { id = 'x' }", "rule 1, script: id names one job"),
         ("[defaults]\nduration_seconds = -1", "defaults.duration_seconds: "),
         ("[[rules]]\nscript = {}", "rules: "),
+        ("[messages]\n'Two words' = 'x'", "messages.Two words"),
+        ("[messages]\nno_audio = ''", "messages.no_audio: "),
     ],
 )
 def test_what_cannot_work_is_refused_with_its_place(tmp_path: Path, text: str, place: str) -> None:
