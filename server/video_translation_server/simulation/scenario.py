@@ -16,7 +16,6 @@ from video_translation_server.model import Subject
 from video_translation_server.wire.scripts import FAILURES, Script
 from video_translation_server.wire.strict import Strict
 
-
 PRESET = r"^[a-z][a-z0-9_]{0,63}$"
 """What a preset may be called: a text with a space in it is never one."""
 
@@ -60,7 +59,9 @@ class Scenario(Strict):
     """Rules, of which the first that fits counts, what goes for every job, and texts of failures by name."""
 
     defaults: Script = Script()
-    messages: dict[Annotated[str, Field(pattern=PRESET)], Annotated[str, Field(min_length=1, max_length=1000)]] = Field({})
+    messages: dict[Annotated[str, Field(pattern=PRESET)], Annotated[str, Field(min_length=1, max_length=1000)]] = Field(
+        {}
+    )
     rule: list[Rule] = Field([])
 
     _no_id = field_validator("defaults")(_no_id)
