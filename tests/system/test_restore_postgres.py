@@ -94,37 +94,78 @@ def make_server(tmp_path: Path) -> Iterator[Callable[[str], LocalServer]]:
             server.stop()
 
 
+@pytest.fixture
+def door() -> Iterator[Door]:
+    with HTTPServer(threaded=True) as http:
+        yield Door(http)
+
+
 def test_nothing_is_told_twice_or_missed_after_a_restore_to_an_instant(
-    site: Site, make_server: Callable[[str], LocalServer], tmp_path: Path
+    site: Site, make_server: Callable[[str], LocalServer], door: Door, tmp_path: Path
 ) -> None:
     before, after = make_server(site.cluster.url), make_server(site.restored_url)
     before.start()
     saved = site.run(SAVE)
     assert saved.returncode == 0, saved.stdout
-    with HTTPServer(threaded=True) as http:
-        rehearsal = Rehearsal(before.url, Door(http), tmp_path / "inbox.db")
-        try:
-            rehearsal.tell_what_is_saved()
-            instant = site.ask("SELECT clock_timestamp()")
-            rehearsal.tell_what_is_lost()
-            assert before.stop() == 0
-            site.ask("SELECT pg_switch_wal()")
-            site.cluster.stop()
+    rehearsal = Rehearsal(before.url, door, tmp_path / "inbox.db")
+    try:
+        rehearsal.tell_what_is_saved()
+        instant = site.ask("SELECT clock_timestamp()")
+        rehearsal.tell_what_is_lost()
+        assert before.stop() == 0
+        site.ask("SELECT pg_switch_wal()")
+        site.cluster.stop()
 
-            too_late = site.run(RESTORE, WHEN="2999-01-01 00:00:00+00")
-            assert too_late.returncode != 0
-            assert "recovery ended before configured recovery target was reached" in too_late.stdout
-            assert site.run(RESTORE, WHEN=instant).returncode != 0, "there is a folder already"
-            until(lambda: not (site.restored / "postmaster.pid").exists())  # it may be about to end
-            shutil.rmtree(site.restored)
-            restored = site.run(RESTORE, WHEN=instant)
-            assert restored.returncode == 0, restored.stdout
-            assert restored.stdout.splitlines()[-1].startswith("9|"), restored.stdout
+        too_late = site.run(RESTORE, WHEN="2999-01-01 00:00:00+00")
+        assert too_late.returncode != 0
+        assert "recovery ended before configured recovery target was reached" in too_late.stdout
+        assert site.run(RESTORE, WHEN=instant).returncode != 0, "there is a folder already"
+        until(lambda: not (site.restored / "postmaster.pid").exists())  # it may be about to end
+        shutil.rmtree(site.restored)
+        restored = site.run(RESTORE, WHEN=instant)
+        assert restored.returncode == 0, restored.stdout
+        assert restored.stdout.splitlines()[-1].startswith("9|"), restored.stdout
 
-            after.port = before.port
-            after.start()
-            rehearsal.go_on()
-            rehearsal.check()
-            rehearsal.start_the_client_anew()
-        finally:
-            rehearsal.close()
+        after.port = before.port
+        after.start()
+        rehearsal.go_on()
+        rehearsal.check()
+        rehearsal.start_the_client_anew()
+    finally:
+        rehearsal.close()
+
+
+STANDBY = """
+set -euo pipefail
+pg_basebackup --dbname "$DATABASE" --pgdata "$RESTORED" --checkpoint fast --write-recovery-conf
+pg_ctl --pgdata "$RESTORED" --log "$RESTORED/restore.log" --wait start
+"""
+CUT_OFF = """
+psql --no-psqlrc --dbname "$RESTORED_DATABASE" -c "ALTER SYSTEM SET primary_conninfo = ''" -c 'SELECT pg_reload_conf()'
+"""
+
+
+def test_nothing_is_told_twice_or_missed_after_a_standby_took_over_that_lacks_the_last_of_it(
+    site: Site, make_server: Callable[[str], LocalServer], door: Door, tmp_path: Path
+) -> None:
+    """The server goes on running, and finds the other database by itself."""
+    hosts = f"{site.cluster.folder},{site.restored.parent}"
+    server = make_server(f"postgresql://postgres@/postgres?host={hosts}&target_session_attrs=read-write")
+    server.start()
+    standing_by = site.run(STANDBY)
+    assert standing_by.returncode == 0, standing_by.stdout
+    rehearsal = Rehearsal(server.url, door, tmp_path / "inbox.db")
+    try:
+        rehearsal.tell_what_is_saved()
+        until(lambda: site.ask("SELECT bool_and(replay_lsn = pg_current_wal_lsn()) FROM pg_stat_replication") == "t")
+        assert site.run(CUT_OFF).returncode == 0
+        until(lambda: site.ask("SELECT count(*) FROM pg_stat_replication") == "0")
+        rehearsal.tell_what_is_lost()
+        site.cluster.stop("immediate")
+        promoted = site.run('pg_ctl --pgdata "$RESTORED" --wait promote')
+        assert promoted.returncode == 0, promoted.stdout
+        rehearsal.go_on()
+        rehearsal.check()
+        rehearsal.start_the_client_anew()
+    finally:
+        rehearsal.close()
