@@ -6,7 +6,7 @@ through the connections is the business of the noun modules.
 
 import asyncio
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any, TypeAlias
@@ -67,6 +67,9 @@ _SETTINGS = {
     "tcp_keepalives_count": "3",
 }
 
+BY_INDEX = {"enable_seqscan": "off"}
+"""For the queue: a plan that was made while a table was nearly empty is kept when it is full."""
+
 
 def is_lost(error: BaseException) -> bool:
     """True where the connection is at fault, and neither the statement nor its values."""
@@ -89,10 +92,13 @@ class Database:
 
     url: str
 
-    async def connect(self) -> Connection:
-        """A connection of one's own; the caller closes it."""
+    async def connect(self, settings: Mapping[str, str] | None = None) -> Connection:
+        """A connection of one's own, with these settings beside ours; the caller closes it."""
         return await asyncpg.connect(
-            self.url, timeout=CONNECT_TIMEOUT, command_timeout=COMMAND_TIMEOUT, server_settings=_SETTINGS
+            self.url,
+            timeout=CONNECT_TIMEOUT,
+            command_timeout=COMMAND_TIMEOUT,
+            server_settings=_SETTINGS | dict(settings or {}),
         )
 
     async def pool(self, size: int) -> Any:

@@ -236,25 +236,43 @@ async def page(
     connection: Connection, workspace_id: str, limit: int, token: int | None, wanted: DeliveryFilter
 ) -> tuple[list[Delivery], int | None]:
     """A page of deliveries, newest first, and the next page's token."""
+    query, values = select(workspace_id, limit, token, wanted)
+    rows = await connection.fetch(query, *values)
+    more = len(rows) > limit
+    return [_delivery(row) for row in rows[:limit]], rows[limit - 1][0] if more else None
+
+
+def select(workspace_id: str, limit: int, token: int | None, wanted: DeliveryFilter) -> tuple[str, list[Any]]:
+    """The query for a page, and its values; what does not narrow is left out, so that each finds its index."""
+    is_of_endpoint = wanted.endpoint_id is not None and wanted.event_id is None and wanted.job_id is None
     narrowing = {
-        "d.id <": token,
-        "d.event = (SELECT position FROM events WHERE id =": wanted.event_id,
-        "d.endpoint = (SELECT n FROM endpoints WHERE id =": wanted.endpoint_id,
-        "d.job = (SELECT n FROM jobs WHERE id =": wanted.job_id,
-        "d.state =": None if wanted.state is None else wanted.state.value,
+        "d.id < {0}": token,
+        "d.event = (SELECT position FROM events WHERE id = {0})": wanted.event_id,
+        _IN_ORDER if is_of_endpoint else "p.id = {0}": wanted.endpoint_id,
+        _OF_JOB: wanted.job_id,
+        "d.state = {0}": None if wanted.state is None else wanted.state.value,
     }
     values: list[Any] = [workspace_id, limit]
     conditions = ["p.workspace_id = $1", "d.is_kept"]
     for condition, value in narrowing.items():
         if value is not None:
             values.append(value)
-            conditions.append(f"{condition} ${len(values)}{')' if '(' in condition else ''}")
-    rows = await connection.fetch(
-        f"SELECT {DELIVERY} FROM {_JOINED} WHERE {' AND '.join(conditions)} ORDER BY d.id DESC LIMIT $2::bigint + 1",
-        *values,
+            conditions.append(condition.format(f"${len(values)}"))
+    if wanted.state is not None:
+        # In which of the tables it can be at all.
+        conditions.append(f"d.settled_at IS {'NULL' if wanted.state.is_open else 'NOT NULL'}")
+    order = "d.endpoint DESC, d.id DESC" if is_of_endpoint else "d.id DESC"
+    return (
+        f"SELECT {DELIVERY} FROM {_JOINED} WHERE {' AND '.join(conditions)} ORDER BY {order} LIMIT $2::bigint + 1",
+        values,
     )
-    more = len(rows) > limit
-    return [_delivery(row) for row in rows[:limit]], rows[limit - 1][0] if more else None
+
+
+# By its events: what is settled has no index by job.
+_OF_JOB = "d.event = ANY(ARRAY(SELECT position FROM events WHERE job = (SELECT n FROM jobs WHERE id = {0})))"
+# Only one index has this order. With `=` the planner would read those of all endpoints by their ids, and pass over all
+# but the few of one that has few.
+_IN_ORDER = "d.endpoint BETWEEN (SELECT n FROM endpoints WHERE id = {0}) AND (SELECT n FROM endpoints WHERE id = {0})"
 
 
 async def attempts(connection: Connection, delivery_id: int) -> list[Attempt]:

@@ -13,7 +13,14 @@ from video_translation_server.probe import Probe
 from video_translation_server.store.base import Bell, Bells, Keep
 from video_translation_server.store.base.rules import Rules
 from video_translation_server.store.postgres import claims, line, log, requests
-from video_translation_server.store.postgres.database import AGAIN, Connection, Database, as_ours, schema_version
+from video_translation_server.store.postgres.database import (
+    AGAIN,
+    BY_INDEX,
+    Connection,
+    Database,
+    as_ours,
+    schema_version,
+)
 from video_translation_server.store.postgres.days import Days
 from video_translation_server.store.postgres.doorbell import Doorbell
 from video_translation_server.store.postgres.jobs import Recorder, Recording
@@ -39,7 +46,7 @@ class Engine:
         self._bells = Bells()
         self._days = Days(database, self._read)
         self._log = Writer(Session(database, "log", log.leave_room), self._days, probe)
-        self._queue = Writer(Session(database, "queue"), self._days, probe)
+        self._queue = Writer(Session(database, "queue", settings=BY_INDEX), self._days, probe)
         self._doorbell = Doorbell(Session(database, "doorbell"), self._bells)
         self._recording: Verb[Recording, list[bool]] = Verb(Recorder(rules.ids).record)
         self._record_bells = (self._bells.jobs, self._bells.deliveries, self._bells.events)

@@ -4,7 +4,7 @@ What runs on it, and what is to be run again, is the business of `writer`.
 """
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
 
@@ -22,14 +22,22 @@ PAUSE = 0.25
 class Session:
     """One connection to the database, for one user at a time."""
 
-    def __init__(self, database: Database, name: str, greet: Greeting | None = None) -> None:
-        """Nothing is connected until `connection`; `name` tells the log whose it is.
+    def __init__(
+        self,
+        database: Database,
+        name: str,
+        greet: Greeting | None = None,
+        *,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
+        """Nothing is connected until `connection`; `name` tells the log whose it is, `settings` are the session's.
 
         `greet` runs on each new connection before anything else does: the database may be another copy by then.
         """
         self._database = database
         self._name = name
         self._greet = greet
+        self._settings = settings
         self._connection: Connection | None = None
         self._lost_at: float | None = None
         self._failed_at = float("-inf")
@@ -56,7 +64,7 @@ class Session:
         return self._connection
 
     async def _connect(self) -> Connection:
-        connection = await self._database.connect()
+        connection = await self._database.connect(self._settings)
         if self._greet is not None:
             try:
                 await self._greet(connection)
