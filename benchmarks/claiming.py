@@ -44,7 +44,7 @@ async def _recording(database: str, workspaces: int, count: int) -> None:
         claimed, looked, deliveries = 0.0, 0.0, 0
         while held := (costs := await _claim(store, now))[0]:
             claimed, looked, deliveries = claimed + costs[1], looked + costs[2], deliveries + len(held)
-            await _deliver(store, held, now)
+            await deliver(store, held, now)
         if deliveries != count:
             raise RuntimeError(f"{deliveries} deliveries came of {count} jobs")
         answer({"record": recorded / count, "claim": claimed / count, "next_due": looked / count})
@@ -61,7 +61,7 @@ async def _backlog(database: str, count: int) -> None:
             if len(held) < ROOM:
                 raise RuntimeError("the backlog is at its end")
             claimed, looked = claimed + cost, looked + look
-            await _deliver(store, held, now)
+            await deliver(store, held, now)
         answer({"claim": claimed / count, "next_due": looked / count})
     await store.close()
 
@@ -75,7 +75,8 @@ async def _claim(store: Store, now: float) -> tuple[list[Claim], float, float]:
     return held, claimed - began, cpu_seconds() - claimed
 
 
-async def _deliver(store: Store, held: list[Claim], now: float) -> None:
+async def deliver(store: Store, held: list[Claim], now: float) -> None:
+    """Settle all of them as delivered."""
     outcome = Outcome(kind=OutcomeKind.STATUS, status=204)
     await store.settle(
         [

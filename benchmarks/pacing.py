@@ -44,9 +44,9 @@ async def _pace(
         await register(server.store, shape)
         bad = await _register_bad(server.store, shape, bad_urls)
         gc.freeze()
-        healthy, when = [workspace(number) for number in range(shape.workspaces)], _Flow(seconds)
-        lanes = [_lane(server.store, [name], bad_rate, when) for name in bad]
-        recorded, *_ = await asyncio.gather(_lane(server.store, healthy, rate, when), *lanes)
+        healthy, when = [workspace(number) for number in range(shape.workspaces)], Flow(seconds)
+        lanes = [lane(server.store, [name], bad_rate, when) for name in bad]
+        recorded, *_ = await asyncio.gather(lane(server.store, healthy, rate, when), *lanes)
         await asyncio.sleep(LAST_ARRIVALS)
     return {"recorded": recorded}
 
@@ -60,16 +60,16 @@ async def _register_bad(store: Store, shape: Shape, urls: list[str]) -> list[str
 
 
 @dataclass(frozen=True, slots=True)
-class _Flow:
+class Flow:
     """How long all lanes run, from the same instant on."""
 
     seconds: float
     begin: float = field(default_factory=time.perf_counter)
 
 
-async def _lane(store: Store, workspaces: list[str], rate: float, flow: _Flow) -> dict[str, float]:
+async def lane(store: Store, workspaces: list[str], rate: float, flow: Flow, *, seed: str = "") -> dict[str, float]:
     """One event after the other, each at its instant; event id -> Unix seconds before `record`."""
-    ids, recorded = Ids(random.Random(workspaces[0]), time.time()), dict[str, float]()
+    ids, recorded = Ids(random.Random(workspaces[0] + seed), time.time()), dict[str, float]()
     recording: set[asyncio.Task[list[bool]]] = set()
     for number in range(int(flow.seconds * rate)):
         await asyncio.sleep(flow.begin + number / rate - time.perf_counter())

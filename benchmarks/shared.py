@@ -1,7 +1,10 @@
 """`make bench-delivery STORE=postgresql`: what a delivery costs on PostgreSQL, beside the embedded engine in one run.
 
 A backlog is drained by one and by two worker processes. `ratio_embedded` is the embedded engine's CPU per delivery
-divided by that of one worker process here; the database's CPU, its statements and its WAL are stated beside it.
+divided by that of one worker process here; the database's CPU, its statements and its WAL are stated beside it. `busy`
+says which parts kept how many cores busy meanwhile: where none was free, a second worker had nothing to win, and
+`per_cpu_second` (deliveries per CPU second of workers and database) says what it would bring with cores of its own.
+Then comes the large backlog (`benchmarks.backlog`).
 """
 
 import asyncio
@@ -21,7 +24,10 @@ from unittest import mock
 import asyncpg
 import psutil
 
+from benchmarks import backlog
 from benchmarks.child import call
+from benchmarks.cores import Cores
+from benchmarks.cores import told as told_of
 from benchmarks.delivery import Bench
 from benchmarks.delivery import Options as DeliveryOptions
 from benchmarks.engine import Conditions, engine
@@ -41,10 +47,11 @@ DURABLE = {"fsync": "on", "max_wal_size": "4GB", "shared_buffers": "256MB"}
 class Options:
     """The command line."""
 
-    deliveries: int = option(20_000, "deliveries per contestant and round")
+    deliveries: int = option(15_000, "deliveries per contestant and round")
     endpoints: int = option(100, "endpoints, each a URL of its own")
     in_flight: int = option(64, "requests under way, of each worker process")
-    rounds: int = option(3, "rounds; each has every contestant once")
+    rounds: int = option(2, "rounds; each has every contestant once")
+    backlog: int = option(1_000_000, "deliveries of the large backlog")
     seed: int = option(1, "seed of ids, secrets and bodies")
     timeout: int = option(120, "seconds after which a contestant is ended")
     results: str = option("", "folder for the result instead of benchmarks/results")
@@ -54,16 +61,18 @@ class SharedBench:
     """The same deliveries to the same receiver, on either engine."""
 
     def __init__(self, chosen: Options, receiver: Receiver, folder: Path) -> None:
-        given = DeliveryOptions(**{name: value for name, value in asdict(chosen).items() if name != "rounds"})
+        shared = ("deliveries", "endpoints", "in_flight", "seed", "timeout")
+        given = DeliveryOptions(**{name: getattr(chosen, name) for name in shared})
         self._chosen = chosen
         self._embedded = Bench(given, receiver, folder)
         self._folder = folder
-        self._cluster = Cluster(folder / "postgres", DURABLE)
+        self.cluster = Cluster(folder / "postgres", DURABLE)
         self._count = 0
+        self._parts = {"database": lambda: _cpu_of(self.cluster), "receiver": lambda: receiver.stats()[1]}
 
     def close(self) -> None:
         """End the database."""
-        self._cluster.close()
+        self.cluster.close()
 
     def embedded(self) -> dict[str, Any]:
         """The embedded engine."""
@@ -72,45 +81,57 @@ class SharedBench:
     def shared(self, workers: int, *, counting: bool = False) -> dict[str, Any]:
         """So many worker processes on a database of their own with a backlog in it."""
         self._count += 1
-        url = asyncio.run(create_database(self._cluster.url, f"bench_{self._count}"))
-        shape = asdict(self._embedded.shape)
-        stands_at = call("benchmarks.draining:load", timeout=self._chosen.timeout, shape=shape, database=url)[
-            "stands_at"
-        ]
+        url = asyncio.run(create_database(self.cluster.url, f"bench_{self._count}"))
+        shape, timeout = asdict(self._embedded.shape), self._chosen.timeout
+        stands_at = call("benchmarks.draining:load", timeout=timeout, shape=shape, database=url)["stands_at"]
         asyncio.run(_execute(url, "CHECKPOINT; ANALYZE"))
-        conditions = {
+        opens_at = time.time() + ALL_UP
+        with ThreadPoolExecutor(workers) as pool:
+            draining = [
+                pool.submit(
+                    call,
+                    "benchmarks.shared:drain",
+                    timeout=timeout,
+                    conditions=self._conditions(url, stands_at, number),
+                    opens_at=opens_at,
+                    counting=counting,
+                )
+                for number in range(workers)
+            ]
+            time.sleep(max(0.0, opens_at - time.time()))
+            cores, wal = Cores(self._parts), asyncio.run(_wal(url))
+            told = [one.result() for one in draining]
+            busy = cores.stop()
+        cost = self._cost(told, busy) | {"wal_bytes": (asyncio.run(_wal(url)) - wal) / self._chosen.deliveries}
+        statements = sum(one["statements"] for one in told) / self._chosen.deliveries
+        return cost | ({"statements": statements} if counting else {})
+
+    def _conditions(self, url: str, stands_at: float, number: int) -> dict[str, Any]:
+        return {
             "database": url,
             "settings": {"concurrency": self._chosen.in_flight, "assets": str(self._folder / "assets")},
             "stands_at": stands_at,
+            "log": str(self._folder / f"{self._count}-{number}.log"),
         }
-        opens_at = time.time() + ALL_UP
-        cpu, wal = _cpu_of(self._cluster), asyncio.run(_wal(url))
-        with ThreadPoolExecutor(workers) as pool:
-            told = list(
-                pool.map(
-                    lambda number: call(
-                        "benchmarks.shared:drain",
-                        timeout=self._chosen.timeout,
-                        conditions=conditions | {"log": str(self._folder / f"{self._count}-{number}.log")},
-                        opens_at=opens_at,
-                        counting=counting,
-                    ),
-                    range(workers),
-                )
-            )
-        count = self._chosen.deliveries
+
+    def _cost(self, told: list[dict[str, Any]], busy: dict[str, float]) -> dict[str, Any]:
+        """What the deliveries cost, and who was busy with them; the workers measure themselves, from gate to end."""
+        count, seconds = self._chosen.deliveries, max(one["seconds"] for one in told)
+        workers = sum(one["cpu"] for one in told)
+        busy = {"workers": workers / seconds} | busy
+        busy["others"] = max(0.0, busy["others"] - busy["workers"])
         return {
-            "per_second": count / max(one["seconds"] for one in told),
-            "cpu_us": sum(one["cpu"] for one in told) / count * 1e6,
-            "database_cpu_us": (_cpu_of(self._cluster) - cpu) / count * 1e6,
-            "wal_bytes": (asyncio.run(_wal(url)) - wal) / count,
-        } | ({"statements": sum(one["statements"] for one in told) / count} if counting else {})
+            "per_second": count / seconds,
+            "cpu_us": workers / count * 1e6,
+            "database_cpu_us": busy["database"] * seconds / count * 1e6,
+            "per_cpu_second": count / (workers + busy["database"] * seconds),
+            "busy": busy,
+        }
 
 
 def drain(*, conditions: dict[str, Any], opens_at: float, counting: bool) -> dict[str, Any]:
     """One worker process, from the opening of the gate until all is settled."""
-    log = conditions.pop("log")
-    return run(_drain(Conditions(**conditions, log=log), opens_at, counting=counting))
+    return run(_drain(Conditions(**conditions), opens_at, counting=counting))
 
 
 async def _drain(conditions: Conditions, opens_at: float, *, counting: bool) -> dict[str, Any]:
@@ -186,12 +207,22 @@ def main() -> int:
         bench = SharedBench(chosen, receiver, Path(folder))
         try:
             result = measure(bench, chosen)
+            large = backlog.measure(
+                backlog.Options(backlog=chosen.backlog, in_flight=chosen.in_flight), bench.cluster, Path(folder)
+            )
         finally:
             bench.close()
-    columns = ("per_second", "cpu_us", "database_cpu_us", "wal_bytes")
+    columns = ("per_second", "cpu_us", "database_cpu_us", "wal_bytes", "per_cpu_second")
     rows = [[name, *(result[name].get(column, "") for column in columns)] for name in ("embedded", "one", "two")]
-    table("per delivery, medians", ["engine", "per second", "CPU us", "database's CPU us", "WAL bytes"], rows)
-    finish("delivery-postgresql", result, chosen.results)
+    table(
+        "per delivery, medians",
+        ["engine", "per second", "CPU us", "database's CPU us", "WAL bytes", "per CPU second"],
+        rows,
+    )
+    for name in ("one", "two"):
+        console.print(f"{name}: {told_of(result[name]['busy'])}")
+    backlog.show(large)
+    finish("delivery-postgresql", result | large, chosen.results)
     return 0
 
 
@@ -211,6 +242,9 @@ def measure(bench: SharedBench, chosen: Options) -> dict[str, Any]:
         "statements": statements,
         "ratio_embedded": median(told["embedded"]["cpu_us"] / told["one"]["cpu_us"] for told in rounds),
         "ratio_two_workers": median(told["two"]["per_second"] / told["one"]["per_second"] for told in rounds),
+        "ratio_two_workers_per_cpu": median(
+            told["two"]["per_cpu_second"] / told["one"]["per_cpu_second"] for told in rounds
+        ),
     }
 
 

@@ -52,6 +52,16 @@ def test_delivery_shares_events_among_endpoints_and_is_profiled() -> None:
     assert "store-writer: " in done.stderr
 
 
+def test_backlog_tells_fairness_and_the_cost_of_a_claim(tmp_path: Path) -> None:
+    few = ("--backlog", "20000", "--little", "2000", "--crowd", "0", "--claims", "2")
+    told = last_line("backlog", tmp_path, *few, "--rounds", "1", "--seconds", "0.5")
+    assert are_positive(told, "ratio_backlog_fair", "ratio_backlog_news", "ratio_backlog_claim")
+    for state in ("idle", "small", "beside"):
+        assert are_positive(told["flows"][state], "news_p50_ms", "news_p95_ms")
+    for size in ("little", "backlog"):
+        assert are_positive(told["claims"][size], "claim_us", "claimed")
+
+
 def test_latency_tells_pushes_bare_posts_and_polling(tmp_path: Path) -> None:
     slow = ("--rate", "30", "--jobs", "3", "--shortest", "0.1", "--longest", "0.3")
     told = last_line("latency", tmp_path, *slow, "--burst", "5", "--seconds", "0.3")
