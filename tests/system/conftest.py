@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from examples.local_server import LocalServer
@@ -41,8 +42,28 @@ def make_server(tmp_path: Path) -> Iterator[Callable[..., LocalServer]]:
 
 
 @pytest.fixture
-def server(make_server: Callable[..., LocalServer]) -> LocalServer:
-    """A running server."""
+def own_server(make_server: Callable[..., LocalServer]) -> LocalServer:
+    """A running server on a database in the test's folder, whose log begins with the test."""
     made = make_server()
     made.start()
     return made
+
+
+@pytest.fixture(scope="session")
+def lasting_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
+    lasting = LocalServer(tmp_path_factory.mktemp("lasting") / "jobs.db", *QUICK)
+    yield lasting
+    if lasting.is_running:
+        lasting.stop()
+
+
+@pytest.fixture
+def server(lasting_server: LocalServer) -> LocalServer:
+    """A running server with nothing in it, which a test may kill and start: one process for many tests.
+
+    A start takes longer than most of them.
+    """
+    if not lasting_server.is_running:
+        lasting_server.start()
+    httpx.post(f"{lasting_server.url}/_sim/reset", trust_env=False).raise_for_status()
+    return lasting_server

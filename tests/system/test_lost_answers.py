@@ -101,9 +101,9 @@ def kept(folder: Path) -> list[str]:
     return [path.name for path in folder.glob("*/asset*")]
 
 
-def test_an_upload_and_a_batch_whose_answers_were_lost_make_one_each(server: LocalServer, video: Path) -> None:
+def test_an_upload_and_a_batch_whose_answers_were_lost_make_one_each(own_server: LocalServer, video: Path) -> None:
     with (
-        losing(server.url, lambda number: number % 2 == 1) as proxy,
+        losing(own_server.url, lambda number: number % 2 == 1) as proxy,
         VideoTranslationClient(proxy, poll=NEVER, safety_net=NEVER) as client,
     ):
         batch = client.batches.create(
@@ -111,14 +111,14 @@ def test_an_upload_and_a_batch_whose_answers_were_lost_make_one_each(server: Loc
         )
         requests = client.metrics().requests
         assert (requests["upload_asset"], requests["create_batch"]) == (2, 2)
-    assert sorted(jobs_at(server.url)) == sorted(job.id for job in batch.jobs)
-    with VideoTranslationClient(server.url) as client:
+    assert sorted(jobs_at(own_server.url)) == sorted(job.id for job in batch.jobs)
+    with VideoTranslationClient(own_server.url) as client:
         assert client.batches.get(batch.id).total == 2
     assert len(kept(video.parent)) == 1
 
 
-async def test_the_async_clients_upload_makes_one_too(server: LocalServer, video: Path) -> None:
-    with losing(server.url, lambda number: number == 1) as proxy:
+async def test_the_async_clients_upload_makes_one_too(own_server: LocalServer, video: Path) -> None:
+    with losing(own_server.url, lambda number: number == 1) as proxy:
         async with AsyncVideoTranslationClient(proxy, poll=NEVER, safety_net=NEVER) as client:
             asset = await client.assets.upload(video)
     assert kept(video.parent) == [asset.id]

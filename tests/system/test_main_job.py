@@ -47,9 +47,9 @@ def logged(server: LocalServer) -> list[str]:
     return [event["event_id"] for event in answer.json()["data"] if event["event_type"] != "endpoint.test"]
 
 
-def test_each_transition_arrives_once_in_order_and_wakes_everyone(server: LocalServer) -> None:
+def test_each_transition_arrives_once_in_order_and_wakes_everyone(own_server: LocalServer) -> None:
     seen = Seen()
-    with VideoTranslationClient(server.url) as client:
+    with VideoTranslationClient(own_server.url) as client:
         registration = client.register_webhook(seen)
         good, bad = client.translate(VIDEO, ["French"], simulation={"duration_seconds": 0.5}) + client.translate(
             VIDEO,
@@ -67,7 +67,7 @@ def test_each_transition_arrives_once_in_order_and_wakes_everyone(server: LocalS
     assert error.id == bad.id
     assert seen.of(good) == [(1, "pending"), (2, "running"), (3, "completed")]
     assert seen.of(bad) == [(1, "pending"), (2, "running"), (3, "failed")]
-    assert {event.id for event in seen.events} == set(logged(server))
+    assert {event.id for event in seen.events} == set(logged(own_server))
     assert (metrics.pushes_received, metrics.duplicates_dropped, metrics.out_of_order) == (6, 0, 0)
     assert metrics.status_calls == 1
 
@@ -102,16 +102,16 @@ def service(app: FastAPI, listening: socket.socket) -> Iterator[None]:
         thread.join()
 
 
-def test_a_receiver_that_comes_up_late_gets_everything_in_order(server: LocalServer) -> None:
+def test_a_receiver_that_comes_up_late_gets_everything_in_order(own_server: LocalServer) -> None:
     seen, app = Seen(), FastAPI()
-    with socket.socket() as listening, VideoTranslationClient(server.url) as client:
+    with socket.socket() as listening, VideoTranslationClient(own_server.url) as client:
         listening.bind(("127.0.0.1", 0))  # bound, not listening yet: connections are refused
         port = listening.getsockname()[1]
         app.include_router(client.webhook_router("/hooks"))
         client.register_webhook(seen, url=f"http://127.0.0.1:{port}/hooks")
         (job,) = client.translate(VIDEO, ["French"], simulation={"duration_seconds": 0.3})
         # The job ends while nobody listens.
-        wait_until(lambda: len(logged(server)) == 3)
+        wait_until(lambda: len(logged(own_server)) == 3)
         with service(app, listening):
             seen.wait_for(3)
             assert job.result(timeout=DEADLINE).status == "completed"
@@ -133,33 +133,33 @@ def test_two_clients_of_one_server_both_see_every_job(server: LocalServer) -> No
                 assert seen.of(job) == [(1, "pending"), (2, "running"), (3, "completed")]
 
 
-def test_a_killed_and_restarted_server_goes_on_where_it_stopped(server: LocalServer) -> None:
+def test_a_killed_and_restarted_server_goes_on_where_it_stopped(own_server: LocalServer) -> None:
     seen = Seen()
-    with VideoTranslationClient(server.url) as client:
+    with VideoTranslationClient(own_server.url) as client:
         client.register_webhook(seen)
         jobs = client.translate(VIDEO, ["French", "German", "Hindi"], simulation={"duration_seconds": 1.5})
         seen.wait_for(6)  # pending and running of all three: now they are in mid-job
-        server.kill()
-        server.start()
+        own_server.kill()
+        own_server.start()
         for job in jobs:
             assert job.result(timeout=DEADLINE).status == "completed"
         seen.wait_for(9)
-        assert len(seen.events) == len(logged(server)) == 9
+        assert len(seen.events) == len(logged(own_server)) == 9
     for job in jobs:
         assert seen.of(job) == [(1, "pending"), (2, "running"), (3, "completed")]
 
 
-def test_a_server_killed_again_and_again_loses_nothing(server: LocalServer) -> None:
+def test_a_server_killed_again_and_again_loses_nothing(own_server: LocalServer) -> None:
     seen = Seen()
-    with VideoTranslationClient(server.url) as client:
+    with VideoTranslationClient(own_server.url) as client:
         client.register_webhook(seen)
         jobs = client.translate(VIDEO, ["French", "German", "Hindi", "Czech"], simulation={"duration_seconds": 1})
         for count in (2, 5, 9):
             seen.wait_for(count)
-            server.kill()
-            server.start()
+            own_server.kill()
+            own_server.start()
         seen.wait_for(12)
-        assert {event.id for event in seen.events} == set(logged(server))
+        assert {event.id for event in seen.events} == set(logged(own_server))
     for job in jobs:
         assert seen.of(job) == [(1, "pending"), (2, "running"), (3, "completed")]
 

@@ -14,11 +14,13 @@ from video_translation_server.testing import TranslationServer
 ROOT = Path(__file__).parents[2]
 GUIDE = ROOT / "docs" / "guides" / "testing.md"
 PATIENCE = 100
+STRANGERS = ("-p", "no:schemathesis", "-p", "no:hypothesispytest", "-p", "no:pytest_httpserver")
+"""Plugins that are installed for our own tests: each process would take a second to load them."""
 VIDEO = "https://example.com/talk.mp4"
 
 
 def run(*arguments: str, folder: Path) -> str:
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *STRANGERS, *arguments]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

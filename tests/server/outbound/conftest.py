@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any
 
 import pytest
+import trustme
 import uvloop
 
 from tests.server.outbound.aiohttp_engine.sender import AiohttpSender
@@ -30,6 +31,16 @@ def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> L
     if {"make_sender", "serve"} & names and "move" not in names and item.path.name != "test_hostile_targets.py":
         factories["uvloop"] = uvloop.new_event_loop
     return factories
+
+
+@pytest.fixture(scope="session", autouse=True)
+def roots(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """One root that nobody shows a certificate of: to read the machine's hundreds takes longer than a test."""
+    file = tmp_path_factory.mktemp("roots") / "roots.pem"
+    trustme.CA().cert_pem.write_to_path(file)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SSL_CERT_FILE", str(file))
+        yield
 
 
 @pytest.fixture(params=ENGINES)
