@@ -11,7 +11,7 @@ from tests.server.store.builders import NOW, WORKSPACE, created, endpoint
 from tests.server.store.engines import PostgresEngine, RealTime
 from video_translation_server.model import DeliveryState
 from video_translation_server.store import DeliveryFilter
-from video_translation_server.store.postgres import deliveries
+from video_translation_server.store.postgres import listing
 from video_translation_server.store.postgres.database import Connection, Database
 
 ROWS = 3000
@@ -73,7 +73,7 @@ def passed_over(plan: dict[str, Any]) -> int:
 
 @pytest.mark.parametrize("name", PAGES)
 async def test_a_page_of_deliveries_finds_its_index(connection: Connection, name: str) -> None:
-    query, values = deliveries.select(WORKSPACE, 20, None, PAGES[name])
+    query, values = listing.select(WORKSPACE, 20, None, PAGES[name])
     assert await connection.fetch(query, *values) != []
     [plan] = await connection.fetchrow(f"EXPLAIN (ANALYZE, FORMAT JSON) {query}", *values)
     assert passed_over(msgspec.json.decode(plan)[0]["Plan"]) < ROWS / 10

@@ -233,6 +233,19 @@ async def work(store: Store, recording: asyncio.Task[None]) -> list[Claim]:
     return done
 
 
+async def test_who_finds_an_endpoint_in_anothers_hands_is_called_again(start: Servers, connection: Connection) -> None:
+    store = await start()
+    await backlog(store, 1, "ep_1")
+    with store.bells.deliveries.listen() as rung:
+        async with connection.transaction():
+            await connection.execute("SELECT 1 FROM endpoints FOR NO KEY UPDATE")
+            assert await claim(store) == []
+            rung.clear()
+            async with asyncio.timeout(10):
+                await rung.wait()
+    assert len(await claim(store)) == 1
+
+
 # Older databases
 
 

@@ -27,6 +27,9 @@ SELECT t.endpoint FROM turns t JOIN endpoints p ON p.n = t.endpoint
 WHERE t.at <= $1 AND {_IS_FIRST} ORDER BY t.at, t.n LIMIT $2 FOR NO KEY UPDATE OF p SKIP LOCKED
 """
 
+_A_FEW = 16
+"""Endpoints that a claim may always hold."""
+
 # For those that are full by another server's narrower limit.
 _WIDEN = "INSERT INTO turns (endpoint, at, served) SELECT endpoint, served, served FROM turns WHERE full_at < $1"
 
@@ -171,7 +174,9 @@ async def claim(connection: Connection, wish: Wish) -> list[Claim]:
     rows: list[Any] = []
     visited: set[int] = set()
     while (rest := wish.limit - len(rows)) > 0:
-        endpoints = [row[0] for row in await connection.fetch(_CANDIDATES, wish.now, rest)]
+        # Where there are many places, half as many endpoints and two of each: so others who claim find some, too.
+        most = max(min(rest, _A_FEW), rest // 2)
+        endpoints = [row[0] for row in await connection.fetch(_CANDIDATES, wish.now, most)]
         if not endpoints:
             break
         # No endpoint's backlog is looked into deeper than its turn can reach.
@@ -180,7 +185,7 @@ async def claim(connection: Connection, wish: Wish) -> list[Claim]:
         rows += taken
         # More there is behind these turns, or of an endpoint that has filled its own.
         filled = max(Counter(row[_ENDPOINT] for row in taken).values(), default=0) >= depth
-        if (len(endpoints) < rest and not filled) or (not taken and visited.issuperset(endpoints)):
+        if (len(endpoints) < most and not filled) or (not taken and visited.issuperset(endpoints)):
             break
         visited.update(endpoints)
     rows.sort(key=lambda row: (row[_DUE_AT], row[0]))
@@ -201,6 +206,12 @@ async def _take(connection: Connection, wish: Wish, endpoints: Sequence[int], de
         wish.real_now,
     )
     return rows
+
+
+async def has_passed_over(connection: Connection, now: float) -> bool:
+    """After a claim that brought less than it might: whether there are turns that have come, but another server has."""
+    found: bool = await connection.fetchval("SELECT EXISTS (SELECT 1 FROM turns WHERE at <= $1)", now)
+    return found
 
 
 async def widen(connection: Connection, per_endpoint: int) -> None:

@@ -1,21 +1,19 @@
-"""Deliveries in PostgreSQL: putting events on their way, taking up again, and reading. The table is the queue.
+"""Deliveries in PostgreSQL: putting events on their way, and taking up again. The table is the queue.
 
 Every function takes a connection and runs inside the caller's transaction. Leasing is in `claims`, what comes of
-attempts in `settlements`, the order among them in `lanes`.
+attempts in `settlements`, the order among them in `lanes`, their lists in `listing`.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from video_translation_server.errors import ConflictError, NotFoundError
-from video_translation_server.model import Attempt, Delivery, DeliveryState, Event, Outcome, OutcomeKind
-from video_translation_server.store.base import DeliveryFilter
-from video_translation_server.store.postgres import lanes
+from video_translation_server.errors import ConflictError
+from video_translation_server.model import Delivery, DeliveryState, Event
+from video_translation_server.store.postgres import lanes, listing
 from video_translation_server.store.postgres.database import Connection
 from video_translation_server.store.postgres.rows import Rows
 from video_translation_server.store.postgres.settled import ATTEMPT, away
-from video_translation_server.wire.deliveries import DELIVERY_PREFIX
 from video_translation_server.wire.events import BY_NAME_ONLY, CALLBACK_TYPES, PROGRESS
 
 _NEWS = Rows(
@@ -49,19 +47,6 @@ _ENQUEUE_LISTED = _ENQUEUE.format(
     "AND (p.entity_id IS NULL OR p.entity_id = given.entity) AND p.n IS DISTINCT FROM given.not_to",
 )
 _ENQUEUE_CALLBACK = _ENQUEUE.format(news=_NEWS.table, whose="p.entity_id = given.entity AND p.is_callback")
-
-DELIVERY = "d.id, e.id, e.type, p.id, j.id, e.sequence, d.state, d.attempts, d.due_at, d.first_attempt_at, d.settled_at"
-_JOINED = (
-    "every_delivery d JOIN events e ON e.position = d.event JOIN endpoints p ON p.n = d.endpoint "
-    "LEFT JOIN jobs j ON j.n = d.job"
-)
-_ATTEMPTS = f"""
-SELECT {ATTEMPT}, body FROM attempts WHERE delivery = $1
-UNION ALL
-SELECT {ATTEMPT}, coalesce(answers[ord], '')
-FROM every_delivery d, unnest(log) WITH ORDINALITY AS said({ATTEMPT}, ord) WHERE d.id = $1 AND d.is_kept
-ORDER BY number
-"""
 
 _TAKEN_UP = Rows({"id": "bigint", "event": "bigint", "job": "bigint"})
 # Of what is taken up together, the first of each job is due where no other of its lane is open.
@@ -185,7 +170,7 @@ async def resend(connection: Connection, workspace_id: str, delivery_id: int, no
     """Make one delivery due now, with a new run of the schedule."""
     # Where it is settled, whoever takes it up first has it; where it is open, it is held.
     await connection.execute("SELECT 1 FROM deliveries WHERE id = $1 FOR NO KEY UPDATE", delivery_id)
-    found = await get(connection, workspace_id, delivery_id)
+    found = await listing.get(connection, workspace_id, delivery_id)
     event, endpoint, job, deleted_at = await connection.fetchrow(
         "SELECT event, endpoint, job, (SELECT deleted_at FROM endpoints WHERE n = endpoint) "
         "FROM every_delivery WHERE id = $1",
@@ -201,7 +186,7 @@ async def resend(connection: Connection, workspace_id: str, delivery_id: int, no
         await connection.execute(
             "UPDATE deliveries SET due_at = $1, tries = 0 WHERE id = $2 AND claim_id IS NULL", now, delivery_id
         )
-    return await get(connection, workspace_id, delivery_id)
+    return await listing.get(connection, workspace_id, delivery_id)
 
 
 async def send_to(connection: Connection, *, event: int, endpoint: int, now: float) -> int:
@@ -218,96 +203,3 @@ async def send_to(connection: Connection, *, event: int, endpoint: int, now: flo
 async def abandon(connection: Connection, *, endpoints: Sequence[int], now: float) -> None:
     """Close everything open to deleted endpoints, also what is claimed."""
     await connection.execute(_ABANDON, endpoints, now)
-
-
-async def get(connection: Connection, workspace_id: str, delivery_id: int) -> Delivery:
-    """One delivery of the workspace."""
-    row = await connection.fetchrow(
-        f"SELECT {DELIVERY} FROM {_JOINED} WHERE d.id = $1 AND p.workspace_id = $2 AND d.is_kept",
-        delivery_id,
-        workspace_id,
-    )
-    if row is None:
-        raise NotFoundError(f"no delivery {DELIVERY_PREFIX}{delivery_id}", param="delivery_id")
-    return _delivery(row)
-
-
-async def page(
-    connection: Connection, workspace_id: str, limit: int, token: int | None, wanted: DeliveryFilter
-) -> tuple[list[Delivery], int | None]:
-    """A page of deliveries, newest first, and the next page's token."""
-    query, values = select(workspace_id, limit, token, wanted)
-    rows = await connection.fetch(query, *values)
-    more = len(rows) > limit
-    return [_delivery(row) for row in rows[:limit]], rows[limit - 1][0] if more else None
-
-
-def select(workspace_id: str, limit: int, token: int | None, wanted: DeliveryFilter) -> tuple[str, list[Any]]:
-    """The query for a page, and its values; what does not narrow is left out, so that each finds its index."""
-    is_of_endpoint = wanted.endpoint_id is not None and wanted.event_id is None and wanted.job_id is None
-    narrowing = {
-        "d.id < {0}": token,
-        "d.event = (SELECT position FROM events WHERE id = {0})": wanted.event_id,
-        _IN_ORDER if is_of_endpoint else "p.id = {0}": wanted.endpoint_id,
-        _OF_JOB: wanted.job_id,
-        "d.state = {0}": None if wanted.state is None else wanted.state.value,
-    }
-    values: list[Any] = [workspace_id, limit]
-    conditions = ["p.workspace_id = $1", "d.is_kept"]
-    for condition, value in narrowing.items():
-        if value is not None:
-            values.append(value)
-            conditions.append(condition.format(f"${len(values)}"))
-    if wanted.state is not None:
-        # In which of the tables it can be at all.
-        conditions.append(f"d.settled_at IS {'NULL' if wanted.state.is_open else 'NOT NULL'}")
-    order = "d.endpoint DESC, d.id DESC" if is_of_endpoint else "d.id DESC"
-    return (
-        f"SELECT {DELIVERY} FROM {_JOINED} WHERE {' AND '.join(conditions)} ORDER BY {order} LIMIT $2::bigint + 1",
-        values,
-    )
-
-
-# By its events: what is settled has no index by job.
-_OF_JOB = "d.event = ANY(ARRAY(SELECT position FROM events WHERE job = (SELECT n FROM jobs WHERE id = {0})))"
-# Only one index has this order. With `=` the planner would read those of all endpoints by their ids, and pass over all
-# but the few of one that has few.
-_IN_ORDER = "d.endpoint BETWEEN (SELECT n FROM endpoints WHERE id = {0}) AND (SELECT n FROM endpoints WHERE id = {0})"
-
-
-async def attempts(connection: Connection, delivery_id: int) -> list[Attempt]:
-    """The attempts of one delivery."""
-    rows = await connection.fetch(_ATTEMPTS, delivery_id)
-    return [_attempt(row) for row in rows]
-
-
-def _attempt(row: Sequence[Any]) -> Attempt:
-    return Attempt(
-        number=row[0],
-        started_at=row[1],
-        duration=row[2],
-        outcome=Outcome(
-            kind=OutcomeKind(row[3]),
-            status=row[4],
-            detail=row[5],
-            retry_after=row[6],
-            address=row[7],
-            body=row[8],
-        ),
-    )
-
-
-def _delivery(row: Sequence[Any]) -> Delivery:
-    return Delivery(
-        id=row[0],
-        event_id=row[1],
-        event_type=row[2],
-        endpoint_id=row[3],
-        job_id=row[4],
-        sequence=row[5],
-        state=DeliveryState(row[6]),
-        attempts=row[7],
-        due_at=row[8],
-        first_attempt_at=row[9],
-        settled_at=row[10],
-    )

@@ -3,6 +3,7 @@
 What each verb promises is in `store.base.claims`, what it does in SQL in the noun modules.
 """
 
+import asyncio
 from collections.abc import Sequence
 
 from video_translation_server.model import Claim, Settlement
@@ -11,6 +12,9 @@ from video_translation_server.store.postgres.database import Connection
 from video_translation_server.store.postgres.engine import Engine
 from video_translation_server.store.postgres.settlements import Settled
 from video_translation_server.store.postgres.verb import EACH, LEASING
+
+AGAIN_AFTER = 0.02
+"""Seconds after which a claim is worth another try that another server's claim was in the way of."""
 
 
 class ClaimVerbs(Engine):
@@ -36,6 +40,9 @@ class ClaimVerbs(Engine):
             claimed = await claims.claim(connection, wish)
             if claimed:
                 self._looks.next_in(lease)
+            if len(claimed) < limit and await claims.has_passed_over(connection, now):
+                # Whoever holds it is about to commit, and may leave something: nobody else would tell us.
+                asyncio.get_running_loop().call_later(AGAIN_AFTER, self._bells.deliveries.ring)
             return claimed
 
         # A lease that a power failure undoes is another's to take: what is settled under it is then lost.

@@ -5,7 +5,7 @@ What each verb promises is in `store.base.deliveries`, what it does in SQL in th
 
 from video_translation_server.model import Attempt, Delivery, Event, Sweep
 from video_translation_server.store.base import DeliveryFilter, Keep
-from video_translation_server.store.postgres import deliveries, endpoints, log, sweeps
+from video_translation_server.store.postgres import deliveries, endpoints, listing, log, sweeps
 from video_translation_server.store.postgres.database import Connection
 from video_translation_server.store.postgres.deliveries import News
 from video_translation_server.store.postgres.engine import Engine
@@ -16,17 +16,17 @@ class DeliveryVerbs(Engine):
 
     async def delivery(self, workspace_id: str, delivery_id: int) -> Delivery:
         """One delivery."""
-        return await self._read(lambda connection: deliveries.get(connection, workspace_id, delivery_id))
+        return await self._read(lambda connection: listing.get(connection, workspace_id, delivery_id))
 
     async def deliveries(
         self, workspace_id: str, *, limit: int, token: int | None = None, wanted: DeliveryFilter
     ) -> tuple[list[Delivery], int | None]:
         """A page of deliveries, newest first."""
-        return await self._read(lambda connection: deliveries.page(connection, workspace_id, limit, token, wanted))
+        return await self._read(lambda connection: listing.page(connection, workspace_id, limit, token, wanted))
 
     async def attempts(self, delivery_id: int) -> list[Attempt]:
         """The attempts of one delivery."""
-        return await self._read(lambda connection: deliveries.attempts(connection, delivery_id))
+        return await self._read(lambda connection: listing.attempts(connection, delivery_id))
 
     async def resend(
         self, workspace_id: str, delivery_id: int, *, now: float, keep: Keep[Delivery] | None = None
@@ -45,7 +45,7 @@ class DeliveryVerbs(Engine):
             number, _ = await endpoints.find(connection, event.workspace_id, endpoint_id)
             position = await log.insert(connection, [News(event)])
             delivery = await deliveries.send_to(connection, event=position, endpoint=number, now=event.created_at)
-            return await deliveries.get(connection, event.workspace_id, delivery)
+            return await listing.get(connection, event.workspace_id, delivery)
 
         return await self._write(send, self._bells.deliveries, self._bells.events, keep=keep)
 
