@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 MAX_BATCH = 256
 """Verbs per transaction: bounds how long a caller waits for strangers, and the event loop for verbs."""
-PATIENCE = 0.1
+PATIENCE = 0.25
 """Seconds in the event loop after which the disk is taken to be slow, so that verbs are left to the thread."""
 IMPATIENT_FOR = 10.0
 """Seconds until they are tried in the event loop again."""
