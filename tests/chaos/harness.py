@@ -34,7 +34,7 @@ START_UP = 0.8
 """Seconds that a process takes to be ready, about."""
 
 
-SLOWEST_START = 90.0
+LEAST_LIMIT = 90.0
 """Seconds that even a short run gets: on a busy machine a server's start takes most of each of its lives."""
 
 
@@ -56,7 +56,7 @@ class Options:
     @property
     def limit(self) -> float:
         """Seconds after which a run that is slower than planned goes on to its end."""
-        return max(2 * self.seconds, SLOWEST_START)
+        return max(2 * self.seconds, LEAST_LIMIT)
 
 
 class Harness:

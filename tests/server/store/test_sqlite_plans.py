@@ -26,6 +26,7 @@ from video_translation_server.store.sqlite import (
     pruning,
     requests,
     settlements,
+    sweeps,
 )
 from video_translation_server.store.sqlite.database import Database
 
@@ -79,11 +80,13 @@ HOT: dict[str, tuple[str, set[str]]] = {
     "enqueue to callback": (deliveries._ENQUEUE_CALLBACK.lots[16], {"deliveries_open", "endpoints_of_job"}),
     "struggling": (deliveries._ANY_STRUGGLING, {"deliveries_struggling"}),
     "supersede": (deliveries._SUPERSEDE, {"deliveries_struggling", "deliveries_open"}),
-    "events": (f"{log.select('w', EventFilter())} {BEFORE}", {"events_of_workspace"}),
+    "events": (f"{log.select('w', EventFilter())} {BEFORE}", {"events_in_spans (<expr>=? AND workspace_id=?"}),
+    "events to begin a sweep behind": (sweeps._BEFORE, {"events_in_spans (<expr>=? AND workspace_id=?"}),
+    "events of a step of a sweep": (sweeps._STEP, {"events_in_spans (<expr>=? AND workspace_id=?"}),
     "events of a rare type": (f"{log.select('w', EventFilter(type='t'))} {BEFORE}", {"events_of_rare_types"}),
     "events of a common type": (
         f"{log.select('w', EventFilter(type='video_translate.success'))} {BEFORE}",
-        {"events_of_workspace"},
+        {"events_in_spans (<expr>=? AND workspace_id=?"},
     ),
     "events of a job": (
         f"{log.select('w', EventFilter(type='t', entity_id='e'))} {BEFORE}",

@@ -143,7 +143,7 @@ def page(
     }
     statement = _PAGES[f"{of}{_KINDS[wanted.status]}"]
     rows: list[Any] = (
-        spans.newest_first(connection, statement, values, of=("jobs", "n"))
+        spans.newest_first(connection, statement, values, of="jobs.n", before=values["before"], most=limit + 1)
         if wanted.status is JobStatus.COMPLETED
         else connection.execute(statement, values).fetchall()
     )

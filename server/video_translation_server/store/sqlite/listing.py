@@ -48,7 +48,7 @@ def page(
     }
     statement = select(wanted)
     rows: list[Any] = (
-        spans.newest_first(connection, statement, values, of=("deliveries", "id"))
+        spans.newest_first(connection, statement, values, of="deliveries.id", before=values["before"], most=limit + 1)
         if ":span" in statement
         else connection.execute(statement, values).fetchall()
     )

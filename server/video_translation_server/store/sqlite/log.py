@@ -12,7 +12,7 @@ from video_translation_server.errors import ConflictError, NotFoundError
 from video_translation_server.model import Change, Event
 from video_translation_server.store.base import EventFilter
 from video_translation_server.store.base.rules import PLACES_PER_SECOND
-from video_translation_server.store.sqlite import deliveries
+from video_translation_server.store.sqlite import deliveries, spans
 from video_translation_server.store.sqlite.deliveries import Placed
 from video_translation_server.store.sqlite.rows import ClashError, Rows
 
@@ -73,7 +73,12 @@ def events_after(
     # The end is read first: what commits in between is then read again rather than passed over.
     end = max(last_position(connection), position)
     statement = f"{select(workspace_id, wanted)} AND position > :position ORDER BY position LIMIT :limit"
-    rows = connection.execute(statement, _values(workspace_id, position, limit, wanted))
+    values = _values(workspace_id, position, limit, wanted)
+    rows: list[Any] = (
+        spans.oldest_first(connection, statement, values, of="events.position", after=position, most=limit)
+        if ":span" in statement
+        else connection.execute(statement, values).fetchall()
+    )
     found = [_event(row) for row in rows]
     if not found:
         return found, end
@@ -85,7 +90,13 @@ def events_before(
 ) -> list[Event]:
     """Events before a position, the newest first."""
     statement = f"{select(workspace_id, wanted)} AND position < :position ORDER BY position DESC LIMIT :limit"
-    rows = connection.execute(statement, _values(workspace_id, _END if position is None else position, limit, wanted))
+    before = _END if position is None else position
+    values = _values(workspace_id, before, limit, wanted)
+    rows: list[Any] = (
+        spans.newest_first(connection, statement, values, of="events.position", before=before, most=limit)
+        if ":span" in statement
+        else connection.execute(statement, values).fetchall()
+    )
     return [_event(row) for row in rows]
 
 
@@ -106,7 +117,10 @@ _OF_ENTITY = (
 
 
 def select(workspace_id: str | None, wanted: EventFilter) -> str:
-    """The query for the events that are wanted; what does not narrow is left out, so that an index can be used."""
+    """The query for the events that are wanted; what does not narrow is left out, so that an index can be used.
+
+    Where the workspace narrows most, the query is for the events of one `:span`.
+    """
     # The + keeps SQLite from reading the whole workspace instead of what was looked up.
     plus = "" if wanted.entity_id is None else "+"
     conditions = ["TRUE"]
@@ -114,11 +128,17 @@ def select(workspace_id: str | None, wanted: EventFilter) -> str:
         conditions.append(f"{plus}workspace_id = :workspace")
     if wanted.type is not None:
         conditions.append(f"{plus}type = :type")
-        if wanted.type not in COMMON_TYPES:
-            conditions.append(_RARE)
     if wanted.entity_id is not None:
         conditions.append(_OF_ENTITY)
+    elif wanted.type is not None and wanted.type not in COMMON_TYPES:
+        conditions.append(_RARE)
+    elif workspace_id is not None:
+        conditions.append(IN_SPAN)
     return f"SELECT {EVENT} FROM events WHERE {' AND '.join(conditions)}"
+
+
+IN_SPAN = f"position >> {spans.BITS} = :span"
+"""Of the events of a workspace, those of one span."""
 
 
 def _values(workspace_id: str | None, position: int, limit: int, wanted: EventFilter) -> dict[str, Any]:

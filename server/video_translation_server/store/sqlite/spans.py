@@ -5,6 +5,7 @@ One by (span, owner) is written in the same few pages, and is read span by span 
 the caller's business.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import apsw
@@ -14,25 +15,38 @@ BITS = 12
 
 
 def newest_first(
-    connection: apsw.Connection, statement: str, values: dict[str, Any], *, of: tuple[str, str]
+    connection: apsw.Connection, statement: str, values: Mapping[str, Any], *, of: str, before: int, most: int
 ) -> list[Any]:
-    """The first `limit` + 1 rows below the number `before`, from the spans that have any, the newest first.
+    """The first `most` rows whose number is below `before`, the newest first.
 
     Args:
         connection: In a snapshot or not: numbers do not change.
-        statement: A query for one span's rows, the newest first, with `:span`, `:before` and `:limit`.
-        values: Bound to it, `before` and `limit` among them.
-        of: The table and its column of row numbers.
+        statement: A query for the first rows of one `:span` that are below `before`, the newest first.
+        values: Bound to it.
+        of: The table and its column of row numbers, as `events.position`.
+        before: A number.
+        most: Rows, as many as the statement gives at most.
     """
-    table, column = of
-    first = connection.execute(f"SELECT min({column}) FROM {table}").get
-    last = connection.execute(f"SELECT max({column}) FROM {table}").get
+    table, _, column = of.partition(".")
     found: list[Any] = []
-    if first is None or last is None:
-        return found
-    most = values["limit"] + 1
-    for span in range(min(values["before"] - 1, last) >> BITS, (first >> BITS) - 1, -1):
-        found += connection.execute(statement, values | {"span": span}).fetchall()
-        if len(found) >= most:
-            break
+    # From row to row, not from number to number: a log that is opened leaves a gap of many spans (decision 0035).
+    nearest = f"SELECT max({column}) FROM {table} WHERE {column} < ?"
+    while len(found) < most and (row := connection.execute(nearest, (before,)).get) is not None:
+        span = row >> BITS
+        found += connection.execute(statement, {**values, "span": span}).fetchall()
+        before = span << BITS
+    return found[:most]
+
+
+def oldest_first(
+    connection: apsw.Connection, statement: str, values: Mapping[str, Any], *, of: str, after: int, most: int
+) -> list[Any]:
+    """The first `most` rows whose number is above `after`, the oldest first; else as `newest_first`."""
+    table, _, column = of.partition(".")
+    found: list[Any] = []
+    nearest = f"SELECT min({column}) FROM {table} WHERE {column} > ?"
+    while len(found) < most and (row := connection.execute(nearest, (after,)).get) is not None:
+        span = row >> BITS
+        found += connection.execute(statement, {**values, "span": span}).fetchall()
+        after = (span + 1 << BITS) - 1
     return found[:most]

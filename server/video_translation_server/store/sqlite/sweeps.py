@@ -12,11 +12,23 @@ import msgspec
 
 from video_translation_server.errors import NotFoundError
 from video_translation_server.model import DeliveryState, Endpoint, Sweep, SweepKind
-from video_translation_server.store.sqlite import deliveries, endpoints, log
+from video_translation_server.store.sqlite import deliveries, endpoints, log, spans
 from video_translation_server.wire.events import BY_NAME_ONLY, NOTICES
 
 SWEEP = "s.id, s.workspace_id, p.id, s.kind, s.since, s.created_at, s.position, s.until, s.found, s.finished_at"
 _JOINED = "sweeps s JOIN endpoints p ON p.n = s.endpoint"
+
+_BEFORE = (
+    f"SELECT position FROM events WHERE {log.IN_SPAN} AND workspace_id = :workspace AND created_at < :since "
+    "ORDER BY position DESC LIMIT 1"
+)
+
+_STEP = (
+    "SELECT position, type, job, "
+    "coalesce((SELECT id FROM jobs WHERE n = job), (SELECT id FROM batches WHERE n = batch)) "
+    f"FROM events WHERE {log.IN_SPAN} AND workspace_id = :workspace AND position > :after AND position <= :until "
+    "ORDER BY position LIMIT :limit"
+)
 
 _FAILED = (DeliveryState.DEAD, DeliveryState.SUPERSEDED)
 
@@ -24,11 +36,10 @@ _FAILED = (DeliveryState.DEAD, DeliveryState.SUPERSEDED)
 def start(connection: apsw.Connection, sweep: Sweep) -> Sweep:
     """Keep the order; it ends at what is the log's end now."""
     number, _ = endpoints.find(connection, sweep.workspace_id, sweep.endpoint_id)
-    position = connection.execute(
-        "SELECT position FROM events WHERE workspace_id = ? AND created_at < ? ORDER BY position DESC LIMIT 1",
-        (sweep.workspace_id, sweep.since),
-    ).get
-    started = msgspec.structs.replace(sweep, position=int(position or 0), until=log.last_position(connection))
+    until = log.last_position(connection)
+    values = {"workspace": sweep.workspace_id, "since": sweep.since}
+    before = spans.newest_first(connection, _BEFORE, values, of="events.position", before=until + 1, most=1)
+    started = msgspec.structs.replace(sweep, position=before[0][0] if before else 0, until=until)
     connection.execute(
         "INSERT INTO sweeps (id, workspace_id, endpoint, kind, since, position, until, found, created_at) "
         "VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?)",
@@ -83,12 +94,15 @@ class _Walk:
             return False
         if self._backlog_of(number) >= self.backlog:
             return False
-        rows: list[Any] = self.connection.execute(
-            "SELECT e.position, e.type, e.job, coalesce((SELECT id FROM jobs WHERE n = e.job), "
-            "(SELECT id FROM batches WHERE n = e.batch)) FROM events e "
-            "WHERE e.workspace_id = ? AND e.position > ? AND e.position <= ? ORDER BY e.position LIMIT ?",
-            (sweep.workspace_id, sweep.position, sweep.until, self.chunk),
-        ).fetchall()
+        values = {
+            "workspace": sweep.workspace_id,
+            "after": sweep.position,
+            "until": sweep.until,
+            "limit": self.chunk,
+        }
+        rows = spans.oldest_first(
+            self.connection, _STEP, values, of="events.position", after=sweep.position, most=self.chunk
+        )
         forgotten = self.connection.execute("SELECT forgotten FROM endpoints WHERE n = ?", (number,)).get
         found = sweep.found
         for position, event_type, job, entity_id in rows:

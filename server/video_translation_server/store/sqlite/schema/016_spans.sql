@@ -1,6 +1,8 @@
 -- Indexes for readers that cost the writer little (decision 0039): by (span, owner), and of what is rare only.
 DROP INDEX deliveries_of_endpoint;
 CREATE INDEX deliveries_in_spans ON deliveries (id >> 12, endpoint);
+DROP INDEX events_of_workspace;
+CREATE INDEX events_in_spans ON events (position >> 12, workspace_id);
 DROP INDEX events_by_type;
 CREATE INDEX events_of_rare_types ON events (workspace_id, type, position)
   WHERE type NOT IN ('video_translate.pending', 'video_translate.running', 'video_translate.success');

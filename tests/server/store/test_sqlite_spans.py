@@ -1,0 +1,60 @@
+"""Reading span by span finds what one query over the whole table would, in both directions, whatever gaps there are."""
+
+from collections.abc import Iterator
+
+import apsw
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from video_translation_server.store.sqlite import spans
+
+SIZE = 1 << spans.BITS
+NUMBERS = st.one_of(
+    st.integers(1, 3 * SIZE),
+    st.sampled_from([SIZE - 1, SIZE, SIZE + 1, 2 * SIZE, 10**12, 10**12 + 1]),
+)
+SPAN = f"SELECT n FROM t WHERE n >> {spans.BITS} = :span AND owner = :owner"  # noqa: S608  (a number of ours)
+NEWEST = f"{SPAN} AND n < :before ORDER BY n DESC LIMIT :most"
+OLDEST = f"{SPAN} AND n > :after ORDER BY n LIMIT :most"
+
+
+@pytest.fixture(scope="module")
+def connection() -> Iterator[apsw.Connection]:
+    made = apsw.Connection(":memory:")
+    made.execute("CREATE TABLE t (n INTEGER PRIMARY KEY, owner INTEGER)")
+    yield made
+    made.close()
+
+
+@given(
+    rows=st.dictionaries(NUMBERS, st.integers(1, 2), max_size=40),
+    begin=st.one_of(NUMBERS, st.just(0)),
+    most=st.integers(1, 6),
+)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_both_directions_find_what_a_look_at_all_rows_finds(
+    connection: apsw.Connection, rows: dict[int, int], begin: int, most: int
+) -> None:
+    connection.execute("DELETE FROM t")
+    connection.executemany("INSERT INTO t VALUES (?, ?)", rows.items())
+    of_owner = sorted(number for number, owner in rows.items() if owner == 1)
+    values = {"owner": 1, "most": most}
+
+    older = spans.newest_first(connection, NEWEST, values | {"before": begin}, of="t.n", before=begin, most=most)
+    assert [row[0] for row in older] == [number for number in reversed(of_owner) if number < begin][:most]
+
+    newer = spans.oldest_first(connection, OLDEST, values | {"after": begin}, of="t.n", after=begin, most=most)
+    assert [row[0] for row in newer] == [number for number in of_owner if number > begin][:most]
+
+
+def test_a_gap_of_a_million_spans_costs_one_look(connection: apsw.Connection) -> None:
+    connection.execute("DELETE FROM t")
+    connection.execute("INSERT INTO t VALUES (1, 1), (?, 2), (?, 1)", (10**11, 2 * 10**11))
+    looks = []
+    connection.trace_v2(apsw.SQLITE_TRACE_STMT, lambda event: looks.append(event["sql"]))
+    values = {"owner": 1, "most": 10, "after": 0}
+    found = spans.oldest_first(connection, OLDEST, values, of="t.n", after=0, most=10)
+    connection.trace_v2(0, None)
+    assert [row[0] for row in found] == [1, 2 * 10**11]
+    assert len(looks) <= 7
