@@ -134,16 +134,17 @@ def page(
 ) -> tuple[list[Job], int | None]:
     """A page of jobs, newest first, and the next page's token; without a workspace, of all."""
     of = "of all" if workspace_id is None else "of the workspace"
+    before = _NO_TOKEN if token is None else token
     values = {
         "workspace": workspace_id,
         "status": wanted.status,
         "created_after": wanted.created_after,
-        "before": _NO_TOKEN if token is None else token,
+        "before": before,
         "limit": limit,
     }
     statement = _PAGES[f"{of}{_KINDS[wanted.status]}"]
     rows: list[Any] = (
-        spans.newest_first(connection, statement, values, of="jobs.n", before=values["before"], most=limit + 1)
+        spans.newest_first(connection, statement, values, of="jobs.n", before=before, most=limit + 1)
         if wanted.status is JobStatus.COMPLETED
         else connection.execute(statement, values).fetchall()
     )

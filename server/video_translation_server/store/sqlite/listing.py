@@ -38,9 +38,10 @@ def page(
     connection: apsw.Connection, workspace_id: str, limit: int, token: int | None, wanted: DeliveryFilter
 ) -> tuple[list[Delivery], int | None]:
     """A page of deliveries, newest first, and the next page's token."""
+    before = _NO_TOKEN if token is None else token
     values = {
         "workspace": workspace_id,
-        "before": _NO_TOKEN if token is None else token,
+        "before": before,
         "event": wanted.event_id,
         "endpoint": wanted.endpoint_id,
         "job": wanted.job_id,
@@ -48,7 +49,7 @@ def page(
     }
     statement = select(wanted)
     rows: list[Any] = (
-        spans.newest_first(connection, statement, values, of="deliveries.id", before=values["before"], most=limit + 1)
+        spans.newest_first(connection, statement, values, of="deliveries.id", before=before, most=limit + 1)
         if ":span" in statement
         else connection.execute(statement, values).fetchall()
     )
