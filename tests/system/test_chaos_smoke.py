@@ -21,7 +21,6 @@ def test_kills_at_every_point_lose_nothing_and_repeat_only_what_was_in_flight() 
     line = json.loads(run.stdout.splitlines()[-1])
     assert (line["lost"], line["out_of_order"]) == (0, 0)
     assert 0 < line["duplicates"] <= line["duplicates_bound"]
-    assert line["recovery_s"]["max"] < 2
     assert line["kills"] >= 6
     assert line["jobs"] >= 100
     assert line["events"] >= 3 * line["jobs"]
