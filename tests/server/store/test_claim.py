@@ -140,6 +140,23 @@ async def test_a_large_backlog_does_not_keep_a_newcomer_waiting(store: Store) ->
     assert "ep_quiet" in {held.endpoint_id for held in await claim(store, limit=2, per_endpoint=100)}
 
 
+async def test_the_line_goes_round_however_old_the_backlogs_are(store: Store) -> None:
+    """Twenty endpoints with old backlogs, claims of five: a newcomer waits for one round, not for all that is older."""
+    for number in range(20):
+        await store.create_endpoint(endpoint(f"ep_{number}"))
+    await store.record([created(f"job_{number}", now=NOW - 1000) for number in range(50)])
+    await store.create_endpoint(endpoint("ep_new", workspace="ws_new"))
+    await store.record([created("job_new", workspace="ws_new", now=NOW - 1)])
+    order = []
+    for number in range(8):
+        held = await claim(store, NOW + number, limit=5)
+        assert len({one.endpoint_id for one in held}) == 5
+        order += [one.endpoint_id for one in held]
+        await store.settle([settlement(one) for one in held], now=NOW + number)
+    assert "ep_new" in order[:25]
+    assert {order.count(f"ep_{number}") for number in range(20)} <= {1, 2}
+
+
 # Concurrent claims
 
 

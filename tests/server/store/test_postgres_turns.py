@@ -170,22 +170,6 @@ async def put(connection: Connection, **columns: Any) -> None:
 # Fairness
 
 
-async def test_the_line_goes_round_however_old_the_backlogs_are(start: Servers) -> None:
-    """Twenty endpoints with old backlogs, claims of five: a newcomer waits for one round, not for all that is older."""
-    store = await start()
-    await backlog(store, 50, *(f"ep_{number}" for number in range(20)), now=NOW - 1000)
-    await store.create_endpoint(endpoint("ep_new", workspace="ws_new"))
-    await store.record([created("job_new", workspace="ws_new")])
-    order = []
-    for number in range(8):
-        held = await claim(store, NOW + number, limit=5)
-        assert len({one.endpoint_id for one in held}) == 5
-        order += [one.endpoint_id for one in held]
-        await store.settle([settlement(one) for one in held], now=NOW + number)
-    assert "ep_new" in order[:25]
-    assert {order.count(f"ep_{number}") for number in range(20)} <= {1, 2}
-
-
 async def test_a_claim_walks_past_nobody_who_cannot_be_served(start: Servers, connection: Connection) -> None:
     """Full and paused endpoints with a backlog, many or few: a claim reads as many pages."""
     store = await start()

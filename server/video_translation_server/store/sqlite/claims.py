@@ -45,6 +45,14 @@ UPDATE deliveries SET claim_id = :claim_id, leased_until = :leased_until
 WHERE id IN (SELECT value FROM json_each(:ids))
 """
 
+# Who was served and has more stands behind those who have waited since: the line goes round.
+_SERVED = """
+DELETE FROM turns WHERE endpoint IN (SELECT value FROM json_each(:endpoints)) AND NOT EXISTS (
+  SELECT 1 FROM deliveries d WHERE d.endpoint = turns.endpoint AND d.due_at IS NOT NULL AND d.claim_id IS NULL);
+UPDATE turns SET at = max(:now, (SELECT v.at FROM turns_as_they_are v WHERE v.endpoint = turns.endpoint))
+WHERE endpoint IN (SELECT value FROM json_each(:endpoints))
+"""
+
 _CLAIMED = """
 SELECT d.id, d.claim_id, d.attempts + 1, d.tries + 1, d.first_attempt_at, e.id, e.type,
   (SELECT id FROM jobs WHERE n = d.job), e.sequence, e.body, p.id, p.url, p.secret, p.retired, p.private_key, p.headers
@@ -123,6 +131,7 @@ def _take(
     counts = Counter(number for _, _, _, number in taken)
     for candidate in candidates:
         _space_out(connection, candidate, counts[candidate.number])
+    connection.execute(_SERVED, {"endpoints": _json(list(counts)), "now": wish.now})
     return ids
 
 
