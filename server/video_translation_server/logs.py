@@ -53,6 +53,7 @@ class _Sink:
         self._streams = [stream for stream in streams if stream is not None]
         self._holder: int | None = None
         self._held: list[Line] = []
+        self._lost = [0] * len(self._streams)
 
     def tell(self, line: Line) -> None:
         """Write a line, or keep it where its thread holds lines back."""
@@ -81,9 +82,17 @@ class _Sink:
             self._write(held)
 
     def _write(self, lines: Sequence[Line]) -> None:
+        """Write lines; a full disk or a reader that has gone ends no request and no loop: it is told of afterwards."""
         text = self._render(lines)
-        for stream in self._streams:
-            stream.write(text)
+        for number, stream in enumerate(self._streams):
+            lost = self._lost[number]
+            before = self._render([("error", "log lines could not be written", {"count": lost})]) if lost else ""
+            try:
+                stream.write(before + text)
+            except (OSError, ValueError):  # ValueError: it was closed
+                self._lost[number] += len(lines)
+            else:
+                self._lost[number] = 0
 
 
 class lines_together:  # noqa: N801  (read where it is used, as a function's name is)
@@ -139,10 +148,13 @@ class _Forward(logging.Handler):
         super().close()
 
     def emit(self, record: logging.LogRecord) -> None:
-        exception = record.exc_info if record.exc_info and record.exc_info[0] else None
-        log = structlog.get_logger()
-        write = getattr(log, record.levelname.lower(), log.info)
-        write(record.getMessage(), **({"exc_info": exception} if exception else {}))
+        try:
+            exception = record.exc_info if record.exc_info and record.exc_info[0] else None
+            log = structlog.get_logger()
+            write = getattr(log, record.levelname.lower(), log.info)
+            write(record.getMessage(), **({"exc_info": exception} if exception else {}))
+        except Exception:  # noqa: BLE001  (as `logging` wants it: no line ends what it tells of)
+            self.handleError(record)
 
 
 def _now() -> str:

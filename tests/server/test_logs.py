@@ -1,6 +1,7 @@
 """How a line of the log looks, for people and for machines, on stderr and in a file."""
 
 import asyncio
+import errno
 import io
 import json
 import logging
@@ -160,6 +161,43 @@ async def test_a_line_of_its_own_comes_after_those_that_wait(monkeypatch: pytest
         logger().info("transition", number=1)
     logger().info("stopped", number=2)
     assert [line[-1] for line in stream.getvalue().splitlines()] == ["1", "2"]
+
+
+class Full(io.StringIO):
+    """Takes nothing while its disk is full."""
+
+    is_full = True
+
+    def write(self, text: str) -> int:
+        if self.is_full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return super().write(text)
+
+
+async def test_lines_that_cannot_be_written_end_nothing_and_are_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stderr", stream := Full())
+    logs.configure(level="info", form="text", file=None)
+    with logs.lines_together():
+        logger().info("transition", number=1)
+        logger().info("transition", number=2)
+    await asyncio.sleep(0)
+    logger().info("alone", number=3)
+    logging.getLogger("asyncio").error("a library's")
+    assert stream.getvalue() == ""
+    stream.is_full = False
+    logger().info("after", number=4)
+    logger().info("after", number=5)
+    assert [line.partition(" - ")[2] for line in stream.getvalue().splitlines()] == [
+        "ERROR - log lines could not be written count=4",
+        "INFO - after number=4",
+        "INFO - after number=5",
+    ]
+
+
+def test_a_library_that_says_what_cannot_be_put_into_words_ends_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure(level="info", form="text", file=None)
+    logging.getLogger("library").info("%d", "no number")
+    assert "Logging error" in capsys.readouterr().err
 
 
 def test_lines_of_another_thread_do_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:

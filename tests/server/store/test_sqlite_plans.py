@@ -29,6 +29,7 @@ from video_translation_server.store.sqlite import (
     sweeps,
 )
 from video_translation_server.store.sqlite.database import Database
+from video_translation_server.store.sqlite.health import HURRIED_AT_ONCE
 
 LARGE = frozenset({"deliveries", "events", "jobs", "attempts", "idempotency"})
 BEFORE = "AND position < :position ORDER BY position DESC LIMIT :limit"
@@ -263,3 +264,25 @@ def test_a_round_of_pruning_reads_what_is_old_and_not_all_that_is_kept(tmp_path:
         connection.close()
         database.close()
     assert cost[30_000] < 1.2 * cost[3_000]
+
+
+def test_successes_bring_a_large_backlog_of_retries_forward_a_part_at_a_time(connection: apsw.Connection) -> None:
+    rules = Rules(ids=random_id, disable_after=1e9)
+    waiting = 2 * HURRIED_AT_ONCE + 10
+    with connection:
+        fill(connection, 2 * (waiting + 3), names=1)
+        connection.execute("DELETE FROM deliveries WHERE state = 'waiting' OR id > ?", ((waiting + 3) * 3 // 2,))
+        connection.execute("UPDATE deliveries SET due_at = ?", (NOW + 60,))
+        connection.execute(
+            "UPDATE deliveries SET due_at = ? WHERE id IN (SELECT id FROM deliveries LIMIT 3)", (NOW - 1,)
+        )
+        assert connection.execute("SELECT count(*) FROM deliveries").get == waiting + 3
+        connection.execute("UPDATE endpoints SET failing_since = ?", (NOW - 3600,))
+        due, told = [], []
+        for held in claims.claim(connection, wish(1, limit=3)):
+            settled = settlements.settle(connection, [settlement(held, Delivered())], NOW, rules)
+            told.append(settled.notices)
+            due.append(connection.execute("SELECT count(*) FROM deliveries WHERE due_at = ?", (NOW,)).get)
+    assert due == [HURRIED_AT_ONCE, 2 * HURRIED_AT_ONCE, waiting]
+    assert told == [1, 0, 0], "the recovery is told once"
+    assert connection.execute("SELECT failing_since FROM endpoints").get is None

@@ -1,13 +1,18 @@
 """Reading span by span finds what one query over the whole table would, in both directions, whatever gaps there are."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import apsw
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from video_translation_server.store.sqlite import spans
+from video_translation_server.model import Event
+from video_translation_server.store import EventFilter
+from video_translation_server.store.sqlite import SqliteStore, log, spans
 
 SIZE = 1 << spans.BITS
 NUMBERS = st.one_of(
@@ -58,3 +63,51 @@ def test_a_gap_of_a_million_spans_costs_one_look(connection: apsw.Connection) ->
     connection.trace_v2(0, None)
     assert [row[0] for row in found] == [1, 2 * 10**11]
     assert len(looks) <= 7
+
+
+class Meddled:
+    """A reader's connection, beside which the log is written on as soon as the first span has been read."""
+
+    def __init__(self, connection: apsw.Connection, write: Callable[[], None]) -> None:
+        self._connection = connection
+        self._write: Callable[[], None] | None = write
+
+    def execute(self, statement: str, values: Any = None) -> Any:
+        found = self._connection.execute(statement, values)
+        if ":span" not in statement or self._write is None:
+            return found
+        rows, write, self._write = found.fetchall(), self._write, None
+        write()
+        return SimpleNamespace(fetchall=lambda: rows)
+
+
+async def test_who_reads_the_log_over_the_end_of_a_span_misses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A commit fills the span that has just been read, and goes on in the next one."""
+    store = await SqliteStore.open(tmp_path / "store.db")
+    writing = apsw.Connection(str(tmp_path / "store.db"))
+    begin = (await store.last_position() >> spans.BITS) + 1 << spans.BITS
+
+    def write(first: int, last: int) -> None:
+        with writing:
+            writing.executemany(
+                "INSERT INTO events (position, id, workspace_id, type, created_at, body, sequence) "
+                "VALUES (?1, 'evt_' || ?1, 'ws', 'video_translate.pending', 0, x'7b7d', 1)",
+                [(begin + number,) for number in range(first, last)],
+            )
+
+    write(0, SIZE - 5)
+    read = log.events_after
+
+    def meddled(connection: apsw.Connection, *asked: Any) -> tuple[list[Event], int]:
+        beside = Meddled(connection, lambda: write(SIZE - 5, SIZE + 5))
+        return read(cast("apsw.Connection", beside), *asked)
+
+    monkeypatch.setattr(log, "events_after", meddled)
+    first, position = await store.events_after("ws", begin + SIZE - 10, limit=100, wanted=EventFilter())
+    monkeypatch.undo()
+    rest, _ = await store.events_after("ws", position, limit=100, wanted=EventFilter())
+    assert [event.position - begin for event in (*first, *rest)] == list(range(SIZE - 9, SIZE + 5))
+    writing.close()
+    await store.close()

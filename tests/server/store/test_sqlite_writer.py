@@ -12,7 +12,8 @@ import pytest
 from video_translation_server.errors import StoreError
 from video_translation_server.probe import unobserved
 from video_translation_server.store.base import Bell
-from video_translation_server.store.sqlite.writer import IMPATIENT_FOR, PATIENCE, Writer
+from video_translation_server.store.sqlite.database import BUSY_TIMEOUT
+from video_translation_server.store.sqlite.writer import IMPATIENT_FOR, LOT, PATIENCE, STEP, Writer
 
 Verb = Callable[[apsw.Connection], str]
 
@@ -59,9 +60,68 @@ LOOP, THREAD = threading.main_thread().name, "store-writer"
 
 async def test_brief_verbs_run_in_the_event_loop_and_others_beside_it(tmp_path: Path) -> None:
     async with writer(tmp_path / "a.db") as made:
-        asked = [made.run(where, brief=brief) for brief in (True, True, False, True)]
-        assert await asyncio.gather(*asked) == [LOOP, LOOP, THREAD, LOOP], "in their order"
-    assert rows(tmp_path / "a.db") == [LOOP, LOOP, THREAD, LOOP]
+        assert await asyncio.gather(*(made.run(where, brief=True) for _ in range(3))) == [LOOP] * 3
+        assert await made.run(where) == THREAD
+    assert rows(tmp_path / "a.db") == [LOOP] * 3 + [THREAD]
+
+
+async def test_brief_verbs_and_others_share_a_commit(tmp_path: Path) -> None:
+    commits: list[str] = []
+    async with writer(tmp_path / "a.db") as made:
+        made._probe = commits.append
+        asked = [made.run(where, brief=number % 2 == 0) for number in range(100)]
+        assert await asyncio.gather(*asked) == [THREAD] * 100
+    assert commits.count("after commit") == 1
+
+
+async def test_what_would_keep_the_event_loop_too_long_is_left_to_the_thread(tmp_path: Path) -> None:
+    watch, commits = Stopwatch(), list[str]()
+
+    def heavy(connection: apsw.Connection) -> str:
+        watch.seconds += 0.3 * STEP
+        return where(connection)
+
+    async with writer(tmp_path / "a.db", watch) as made:
+        made._probe = commits.append
+        first = await asyncio.gather(*(made.run(heavy, brief=True) for _ in range(40)))
+        assert first == [LOOP] * LOT + [THREAD] * (40 - LOT), "it could not know"
+        for _ in range(3):
+            later = await asyncio.gather(*(made.run(heavy, brief=True) for _ in range(40)))
+        assert later == [LOOP] * 3 + [THREAD] * 37, "now it does"
+        for _ in range(3):
+            light = await asyncio.gather(*(made.run(where, brief=True) for _ in range(40)))
+        assert light == [LOOP] * 40
+    assert commits.count("after commit") == 7, "each in one transaction"
+
+
+async def test_a_verb_that_fails_in_the_threads_part_of_a_batch_fails_alone(tmp_path: Path) -> None:
+    watch = Stopwatch()
+
+    def heavy(connection: apsw.Connection) -> str:
+        watch.seconds += STEP
+        return where(connection)
+
+    def bad(connection: apsw.Connection) -> str:
+        connection.execute("INSERT INTO runs VALUES ('half'), ('bad')")
+        raise AssertionError("the constraint has failed")
+
+    async with writer(tmp_path / "a.db", watch) as made:
+        asked = [made.run(verb, brief=True) for verb in (*[heavy] * LOT, bad, heavy)]
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+    assert isinstance(answers.pop(LOT), StoreError)
+    assert answers == [THREAD] * (LOT + 1), "run anew, each by itself"
+    assert rows(tmp_path / "a.db") == [THREAD] * (LOT + 1)
+
+
+async def test_a_verb_that_runs_out_harms_nobody_else(tmp_path: Path) -> None:
+    def empty(connection: apsw.Connection) -> str:
+        return next(iter(connection.execute("SELECT 'x' WHERE FALSE")))[0]  # type: ignore[no-any-return]
+
+    async with writer(tmp_path / "a.db") as made:
+        for brief in (True, False):
+            with pytest.raises(RuntimeError, match="run out"):
+                await made.run(empty, brief=brief)
+            assert await made.run(where, brief=brief) == (LOOP if brief else THREAD)
 
 
 async def test_what_waits_while_a_commit_is_under_way_is_committed_together(tmp_path: Path) -> None:
@@ -100,16 +160,16 @@ async def test_a_verb_that_fails_fails_alone(brief: bool, tmp_path: Path) -> Non
     async with writer(tmp_path / "a.db") as made:
         asked = [made.run(verb, brief=brief) for verb in (where, bad, where)]
         answers = await asyncio.gather(*asked, return_exceptions=True)
-    name = LOOP if brief else THREAD
-    assert [answers[0], answers[2]] == [name, name]
+    assert [answers[0], answers[2]] == [THREAD, THREAD], "which runs anew what has failed"
     assert isinstance(answers[1], StoreError)
-    assert rows(tmp_path / "a.db") == [name, name]
+    assert rows(tmp_path / "a.db") == [THREAD, THREAD]
 
 
 @pytest.mark.parametrize("brief", [True, False])
 async def test_where_no_transaction_can_begin_everybody_is_told_and_the_writer_goes_on(
-    brief: bool, tmp_path: Path
+    brief: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("video_translation_server.store.sqlite.writer.BUSY_TIMEOUT", 0)
     bell, rung = Bell(), asyncio.Event()
     async with writer(tmp_path / "a.db") as made:
         other = apsw.Connection(str(tmp_path / "a.db"))
@@ -123,6 +183,20 @@ async def test_where_no_transaction_can_begin_everybody_is_told_and_the_writer_g
         other.execute("COMMIT")
         other.close()
         assert await made.run(where, brief=brief) == (LOOP if brief else THREAD)
+
+
+async def test_another_program_that_holds_the_file_holds_up_no_event_loop(tmp_path: Path) -> None:
+    async with writer(tmp_path / "a.db") as made:
+        other = apsw.Connection(str(tmp_path / "a.db"))
+        other.execute("BEGIN IMMEDIATE")
+        asked = asyncio.ensure_future(made.run(where, brief=True))
+        made._connection.set_busy_timeout(BUSY_TIMEOUT)
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert not asked.done(), "the thread waits for it"
+        other.execute("COMMIT")
+        other.close()
+        assert await asked == THREAD
 
 
 async def test_closing_commits_what_waits_and_takes_nothing_more(tmp_path: Path) -> None:

@@ -20,6 +20,9 @@ CHECKPOINT = 4000
 """Pages of the write-ahead log (16 MiB) after which it is emptied into the file: busy pages come into it many times,
 and are then copied once."""
 
+BUSY_TIMEOUT = 5_000
+"""Milliseconds that a statement waits for another program that holds the file."""
+
 KEPT_STATEMENTS = 1024
 """Uses for which a prepared statement is kept (apsw's cache is a ring of uses): the rare ones, of large lots, are those
 whose preparing costs the most."""
@@ -93,7 +96,7 @@ class Database:
         """A tuned connection; the caller closes it."""
         flags = apsw.SQLITE_OPEN_READONLY if readonly else apsw.SQLITE_OPEN_READWRITE
         connection = apsw.Connection(str(self.path), flags=flags, statementcachesize=KEPT_STATEMENTS)
-        connection.set_busy_timeout(5_000)
+        connection.set_busy_timeout(BUSY_TIMEOUT)
         connection.execute("PRAGMA synchronous = FULL; PRAGMA foreign_keys = OFF; PRAGMA cache_size = -32768")
         connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT}")
         return connection

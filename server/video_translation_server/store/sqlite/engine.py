@@ -55,8 +55,10 @@ class Engine:
             raise StoreError("the store is closed") from None
         return await reading
 
-    def _glance(self, query: Callable[[apsw.Connection], T]) -> T:
+    async def _glance(self, query: Callable[[apsw.Connection], T]) -> T:
         """Run a query of a few rows, as the loops ask after each commit: going to a thread would cost more."""
+        if not self._writer.is_patient:
+            return await self._read(query)
         try:
             return query(self._glances)
         except apsw.ConnectionClosedError:

@@ -26,6 +26,15 @@ _COLUMNS = "n, id, workspace_id, url, failing_since, strain, paused_until, statu
 _FAILING = f"SELECT {_COLUMNS} FROM endpoints WHERE n IN (SELECT value FROM json_each(?))"
 _UNWELL = f"{_FAILING} AND (failing_since IS NOT NULL OR strain > 0)"
 
+HURRIED_AT_ONCE = 500
+"""Retries that one success makes due: a settlement may run in the event loop, and a backlog be of any size."""
+
+_HURRY = """
+UPDATE deliveries SET due_at = :now, hurries = hurries + 1 WHERE id IN (
+  SELECT id FROM deliveries WHERE endpoint = :endpoint AND due_at > :now AND claim_id IS NULL AND hurries < :most
+  ORDER BY due_at LIMIT :limit)
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class _Endpoint:
@@ -84,10 +93,11 @@ class Ward:
         if endpoint.failing_since is None:
             return False
         self.connection.execute(
-            "UPDATE deliveries SET due_at = :now, hurries = hurries + 1 "
-            "WHERE endpoint = :endpoint AND due_at > :now AND claim_id IS NULL AND hurries < :most",
-            {"endpoint": endpoint.number, "now": self.now, "most": MAX_HURRIES},
+            _HURRY, {"endpoint": endpoint.number, "now": self.now, "most": MAX_HURRIES, "limit": HURRIED_AT_ONCE}
         )
+        if self.connection.changes() == HURRIED_AT_ONCE:
+            # There may be more: the next success goes on with them, as if the endpoint had failed until now.
+            self.connection.execute("UPDATE endpoints SET failing_since = ? WHERE n = ?", (self.now, endpoint.number))
         if self.now - endpoint.failing_since < RECOVERY_WORTH_TELLING:
             return False
         return self._tell("endpoint.recovered", endpoint, {"failing_since": iso_time(endpoint.failing_since)})

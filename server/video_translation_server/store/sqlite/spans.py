@@ -20,7 +20,7 @@ def newest_first(
     """The first `most` rows whose number is below `before`, the newest first.
 
     Args:
-        connection: In a snapshot or not: numbers do not change.
+        connection: In a snapshot or not: what is written meanwhile is newer.
         statement: A query for the first rows of one `:span` that are below `before`, the newest first.
         values: Bound to it.
         of: The table and its column of row numbers, as `events.position`.
@@ -39,14 +39,27 @@ def newest_first(
 
 
 def oldest_first(
-    connection: apsw.Connection, statement: str, values: Mapping[str, Any], *, of: str, after: int, most: int
+    connection: apsw.Connection,
+    statement: str,
+    values: Mapping[str, Any],
+    *,
+    of: str,
+    after: int,
+    most: int,
+    until: int | None = None,
 ) -> list[Any]:
-    """The first `most` rows whose number is above `after`, the oldest first; else as `newest_first`."""
+    """The first `most` rows whose number is above `after`, the oldest first; else as `newest_first`.
+
+    `connection` must be in one snapshot: rows that are written at the end between two looks would be passed over. No
+    span is looked into in which there is nothing up to `until`.
+    """
     table, _, column = of.partition(".")
     found: list[Any] = []
     nearest = f"SELECT min({column}) FROM {table} WHERE {column} > ?"
     while len(found) < most and (row := connection.execute(nearest, (after,)).get) is not None:
         span = row >> BITS
+        if until is not None and row > until:
+            break
         found += connection.execute(statement, {**values, "span": span}).fetchall()
         after = (span + 1 << BITS) - 1
     return found[:most]

@@ -101,7 +101,13 @@ class _Walk:
             "limit": self.chunk,
         }
         rows = spans.oldest_first(
-            self.connection, _STEP, values, of="events.position", after=sweep.position, most=self.chunk
+            self.connection,
+            _STEP,
+            values,
+            of="events.position",
+            after=sweep.position,
+            most=self.chunk,
+            until=sweep.until,
         )
         forgotten = self.connection.execute("SELECT forgotten FROM endpoints WHERE n = ?", (number,)).get
         found = sweep.found

@@ -20,14 +20,19 @@ import apsw
 from video_translation_server.errors import StoreError
 from video_translation_server.probe import Probe
 from video_translation_server.store.base import Bell
+from video_translation_server.store.sqlite.database import BUSY_TIMEOUT
 
 A = TypeVar("A")
 T = TypeVar("T")
 
 MAX_BATCH = 256
 """Verbs per transaction: bounds how long a caller waits for strangers, and the event loop for verbs."""
+STEP = 0.008
+"""Seconds that verbs may keep the event loop at a time: what of a batch would take longer is left to the thread."""
+LOT = 16
+"""Verbs that are run before anything is known of how long those of a batch take; fewer where that was too many."""
 PATIENCE = 0.25
-"""Seconds in the event loop after which the disk is taken to be slow, so that verbs are left to the thread."""
+"""Seconds in the event loop after which the disk is taken to be slow, so that all verbs are left to the thread."""
 IMPATIENT_FOR = 10.0
 """Seconds until they are tried in the event loop again."""
 
@@ -62,10 +67,10 @@ class _Call:
 
 @dataclass(slots=True, eq=False)
 class _Batch:
-    """Calls that are committed together; `is_run` once their verbs were, and only the COMMIT is left."""
+    """Calls that are committed together; of which `run` were run, in a transaction that is open where there are any."""
 
     calls: list[_Call]
-    is_run: bool = False
+    run: int = 0
 
 
 class Writer:
@@ -84,6 +89,7 @@ class Writer:
         self._is_at_work = False
         self._closed = False
         self._patient_from = float("-inf")
+        self._lot = LOT
         self._handed: queue.SimpleQueue[_Batch | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._main, name="store-writer", daemon=True)
         self._thread.start()
@@ -95,7 +101,7 @@ class Writer:
 
         The bells ring in the event loop once it is committed, also for a caller that has gone. What is not
         `durable` does not wait for the disk: a power failure may undo it, a killed process does not. What is `brief`,
-        a few milliseconds at most, may be run in the event loop itself.
+        a few milliseconds as a rule, may be run in the event loop itself.
         """
         if self._closed:
             raise StoreError("the store is closed")
@@ -121,39 +127,76 @@ class Writer:
         elif self._closed:
             self._handed.put(None)
 
-    def _go_on(self) -> None:
-        batch = self._gather()
-        began = self._elapsed()
-        if batch.calls[0].brief and began >= self._patient_from:
-            batch.is_run = self._run(batch.calls)
-            ended = self._elapsed()
-            if ended - began > PATIENCE:
-                self._patient_from = ended + IMPATIENT_FOR
-            if not batch.is_run:
-                self._resolve(batch.calls)
-                return
-        self._handed.put(batch)
+    @property
+    def is_patient(self) -> bool:
+        """Whether the disk is fast enough for the event loop to wait for it."""
+        return self._elapsed() >= self._patient_from
 
-    def _gather(self) -> _Batch:
-        """What waits, in its order, as far as it is as brief as the first."""
-        calls = [self._waiting.popleft()]
-        while self._waiting and len(calls) < MAX_BATCH and self._waiting[0].brief is calls[0].brief:
-            calls.append(self._waiting.popleft())
-        return _Batch(calls)
+    def _go_on(self) -> None:
+        calls = [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_BATCH))]
+        batch = _Batch(calls)
+        try:
+            if self.is_patient and all(call.brief for call in calls):
+                self._run_here(batch)
+        finally:
+            self._handed.put(batch)
+
+    def _run_here(self, batch: _Batch) -> None:
+        """Run in the event loop what of a batch takes no longer than a step of it may; the rest is the thread's.
+
+        What goes wrong is left to the thread as well, with the whole batch: it runs it anew.
+        """
+        began = self._elapsed()
+        if not self._begin_at_once(batch.calls):
+            return
+        lot, spent = self._lot, 0.0
+        while lot and batch.run < len(batch.calls):
+            calls = batch.calls[batch.run : batch.run + lot]
+            if not self._run_together(calls):
+                self._roll_back()
+                batch.run = 0
+                return
+            spent = self._elapsed() - began
+            if not batch.run:
+                self._lot = self._next_lot(spent)
+            batch.run += len(calls)
+            lot = max(int((STEP - spent) * batch.run / spent), 0) if spent > 0 else MAX_BATCH
+        if spent > PATIENCE:
+            self._patient_from = began + spent + IMPATIENT_FOR
+
+    def _next_lot(self, spent: float) -> int:
+        """How many to begin the next batch with, where these many took so many seconds."""
+        if spent > STEP:
+            return max(self._lot // 2, 1)
+        return min(self._lot * 2, LOT) if spent <= STEP / 2 else self._lot
+
+    def _begin_at_once(self, calls: list[_Call]) -> bool:
+        """Begin a transaction, unless another program holds the file: waiting for it is not for the event loop."""
+        try:
+            self._set_durability(any(call.durable for call in calls))
+            self._connection.set_busy_timeout(0)
+            self._connection.execute("BEGIN IMMEDIATE")
+        except apsw.Error:
+            return False
+        finally:
+            self._connection.set_busy_timeout(BUSY_TIMEOUT)
+        return True
 
     def _main(self) -> None:
         while (batch := self._handed.get()) is not None:
-            if batch.is_run or self._run(batch.calls):
+            if self._finish(batch):
                 self._commit(batch.calls)
             self._loop.call_soon_threadsafe(self._resolve, batch.calls)
         self._connection.close()
 
-    def _run(self, calls: list[_Call]) -> bool:
-        """Run the verbs in a new transaction; False where it failed, and everybody is to be told."""
+    def _finish(self, batch: _Batch) -> bool:
+        """Run what was not run; False where that failed, and everybody is to be told."""
+        calls = batch.calls
         try:
-            self._set_durability(any(call.durable for call in calls))
-            self._connection.execute("BEGIN IMMEDIATE")
-            if not self._run_together(calls):
+            if not batch.run:
+                self._set_durability(any(call.durable for call in calls))
+                self._connection.execute("BEGIN IMMEDIATE")
+            if batch.run < len(calls) and not self._run_together(calls[batch.run :]):
                 self._roll_back()
                 self._connection.execute("BEGIN IMMEDIATE")
                 for call in calls:
@@ -220,16 +263,18 @@ class Writer:
         self._connection.execute("RELEASE verb")
 
     def _resolve(self, calls: list[_Call]) -> None:
-        for call in calls:
-            if call.future.cancelled():
-                continue
-            if call.error is not None:
-                call.future.set_exception(call.error)
-            else:
-                call.future.set_result(call.value)
-        for bell in {bell for call in calls if call.error is None for bell in call.bells}:
-            bell.ring()
-        self._go_on_soon()
+        try:
+            for call in calls:
+                if call.future.cancelled():
+                    continue
+                if call.error is not None:
+                    call.future.set_exception(call.error)
+                else:
+                    call.future.set_result(call.value)
+            for bell in {bell for call in calls if call.error is None for bell in call.bells}:
+                bell.ring()
+        finally:
+            self._go_on_soon()
 
 
 def _joined(batch: Sequence[_Call]) -> Iterator[list[_Call]]:
@@ -249,4 +294,6 @@ def _is_joint(one: object, other: object) -> bool:
 
 def _as_ours(error: Exception) -> Exception:
     """What callers may know of: the engine's own errors stay behind the seam."""
+    if isinstance(error, StopIteration):  # which no future takes
+        return RuntimeError(f"a verb has run out: {error!r}")
     return StoreError(f"the database could not commit: {error}") if isinstance(error, apsw.Error) else error

@@ -73,8 +73,8 @@ class ClaimVerbs(Engine):
 
     async def next_delivery_due(self, now: float) -> float | None:
         """When something can be claimed next."""
-        return self._glance(lambda connection: claims.next_due(connection, now))
+        return await self._glance(lambda connection: claims.next_due(connection, now))
 
     async def is_delivering(self, now: float) -> bool:
         """Whether anything is leased or could be."""
-        return self._glance(lambda connection: claims.is_busy(connection, now))
+        return await self._glance(lambda connection: claims.is_busy(connection, now))

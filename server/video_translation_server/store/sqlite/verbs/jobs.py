@@ -13,7 +13,7 @@ from video_translation_server.store.sqlite import batches, jobs, line, moves
 from video_translation_server.store.sqlite.engine import Engine
 from video_translation_server.store.sqlite.writer import Joint
 
-BRIEF = 16
+BRIEF = 4
 """Changes of one caller that may be written in the event loop."""
 
 
@@ -95,7 +95,7 @@ class JobVerbs(Engine):
 
     async def due_jobs(self, now: float, limit: int, *, workers: Workers = UNLIMITED) -> list[Job]:
         """Jobs whose next move is due, and those in line for whom a worker is free."""
-        return self._glance(lambda connection: line.due(connection, now, limit, workers))
+        return await self._glance(lambda connection: line.due(connection, now, limit, workers))
 
     async def place(self, job: Job) -> Place | None:
         """Where a job stands in line."""
@@ -103,8 +103,8 @@ class JobVerbs(Engine):
 
     async def jobs_in_preflight(self, limit: int) -> list[Job]:
         """Jobs whose video has not been looked at."""
-        return self._glance(lambda connection: jobs.in_preflight(connection, limit))
+        return await self._glance(lambda connection: jobs.in_preflight(connection, limit))
 
     async def next_job_due(self) -> float | None:
         """When the next planned move is due."""
-        return self._glance(jobs.next_due)
+        return await self._glance(jobs.next_due)

@@ -3,6 +3,8 @@
 What each verb promises is in `store.base.log`, what it does in SQL in the noun modules.
 """
 
+import apsw
+
 from video_translation_server.model import Event
 from video_translation_server.store.base import EventFilter
 from video_translation_server.store.sqlite import log
@@ -16,7 +18,13 @@ class LogVerbs(Engine):
         self, workspace_id: str | None, position: int, *, limit: int, wanted: EventFilter
     ) -> tuple[list[Event], int]:
         """Events behind a log position."""
-        return await self._read(lambda connection: log.events_after(connection, workspace_id, position, limit, wanted))
+
+        def query(connection: apsw.Connection) -> tuple[list[Event], int]:
+            with connection:  # one snapshot: what commits between two looks would be passed over
+                found = log.events_after(connection, workspace_id, position, limit, wanted)
+            return found  # noqa: RET504  (apsw's type says that its `with` may swallow an error)
+
+        return await self._read(query)
 
     async def events_before(
         self, workspace_id: str, position: int | None, *, limit: int, wanted: EventFilter
