@@ -64,6 +64,10 @@ class Cluster:
     def restart(self, mode: str) -> None:
         """Stop it (`fast`: in order; `immediate`: as a crash would) and start it again; blocks."""
         self.stop(mode)
+        self.start()
+
+    def start(self) -> None:
+        """Start it after `stop`; blocks."""
         self._server.ensure_postgres_running()
 
     def stop(self, mode: str = "fast") -> None:

@@ -70,6 +70,8 @@ _SETTINGS = {
 BY_INDEX = {"enable_seqscan": "off"}
 """For the queue: a plan that was made while a table was nearly empty is kept when it is full."""
 
+_HISTORY = "SELECT concat_ws(' ', left(pg_walfile_name(pg_current_wal_lsn()), 8), stats_reset) FROM pg_stat_wal"
+
 
 def is_lost(error: BaseException) -> bool:
     """True where the connection is at fault, and neither the statement nor its values."""
@@ -161,6 +163,19 @@ async def migrate(connection: Connection, *, to: int | None = None) -> None:
                 await connection.execute(script, timeout=MIGRATION_TIMEOUT)
                 await connection.execute("INSERT INTO schema_version (version) VALUES ($1)", version)
     await connection.execute("SELECT pg_advisory_unlock($1, $2)", LOCKS, MIGRATING)
+
+
+async def history_of(connection: Connection) -> str:
+    """What tells the history that a transaction's number belongs to: another one may give the same number out again.
+
+    The timeline is another after each failover and each restore; and after a crash, in which the last of the WAL may
+    have been lost, the statistics begin anew.
+
+    Raises:
+        asyncpg.PostgresError: It is a standby, which gives no numbers out.
+    """
+    history: str = await connection.fetchval(_HISTORY)
+    return history
 
 
 async def schema_version(connection: Connection) -> int:

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 import structlog
 
 from video_translation_server.errors import StoreError
-from video_translation_server.store.postgres.database import FAILURES, Connection, Database, let_go
+from video_translation_server.store.postgres.database import FAILURES, Connection, Database, history_of, let_go
 
 Greeting = Callable[[Connection], Awaitable[None]]
 
@@ -20,7 +20,12 @@ PAUSE = 0.25
 
 
 class Session:
-    """One connection to the database, for one user at a time."""
+    """One connection to the database, for one user at a time.
+
+    Attributes:
+        database: What it connects to.
+        history: Whose numbers its transactions have (`history_of`); after a loss still that of the lost connection.
+    """
 
     def __init__(
         self,
@@ -34,7 +39,8 @@ class Session:
 
         `greet` runs on each new connection before anything else does: the database may be another copy by then.
         """
-        self._database = database
+        self.database = database
+        self.history = ""
         self._name = name
         self._greet = greet
         self._settings = settings
@@ -64,13 +70,16 @@ class Session:
         return self._connection
 
     async def _connect(self) -> Connection:
-        connection = await self._database.connect(self._settings)
-        if self._greet is not None:
-            try:
+        connection = await self.database.connect(self._settings)
+        try:
+            # Once per connection: a server that crashes or is replaced takes its connections along.
+            history = await history_of(connection)
+            if self._greet is not None:
                 await self._greet(connection)
-            except BaseException:
-                connection.terminate()
-                raise
+        except BaseException:
+            connection.terminate()
+            raise
+        self.history = history
         return connection
 
     def drop(self, error: BaseException) -> None:

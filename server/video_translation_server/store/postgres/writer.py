@@ -147,7 +147,9 @@ class Writer:
             await connection.execute("COMMIT")
         except FAILURES as error:
             await self._break_off(connection, error)
-            if number is None or not is_lost(error) or not await has_committed(self._session, number):
+            if number is None or not is_lost(error):
+                raise
+            if not await has_committed(self._session.database, number, self._session.history):
                 raise
         self._probe("after commit")
 
