@@ -31,7 +31,7 @@ class Site:
         self.cluster = own_cluster(folder / "data", settings | own, home=folder)
         self.restored = folder / "restored"
         self.restored_url = f"postgresql://postgres@/postgres?host={folder}"
-        self._folder = folder
+        self.folder = folder
         if self.cluster.user is not None:
             shutil.chown(folder, self.cluster.user)
         self._names = {
@@ -45,19 +45,25 @@ class Site:
 
     def run(self, commands: str, **names: str) -> subprocess.CompletedProcess[str]:
         """Run commands as the database's user."""
-        log = self._folder / "output"  # a file: a database that is started would keep a pipe open
+        log = self.folder / "output"  # a file: a database that is started would keep a pipe open
         with log.open("w+", encoding="utf-8") as output:
             done = subprocess.run(
                 ["bash", "-c", commands],
                 env=self._names | names,
                 user=self.cluster.user,
-                cwd=self._folder,
+                cwd=self.folder,
                 stdout=output,
                 stderr=output,
                 check=False,
             )
             output.seek(0)
             return subprocess.CompletedProcess(done.args, done.returncode, output.read())
+
+    def restore(self, instant: str) -> str:
+        """Restore to an instant; what the commands say of it in the end."""
+        restored = self.run(RESTORE, WHEN=instant)
+        assert restored.returncode == 0, restored.stdout
+        return str(restored.stdout).splitlines()[-1]
 
     def ask(self, query: str) -> str:
         """The one value that a query gives."""
@@ -115,9 +121,7 @@ def test_nothing_is_told_twice_or_missed_after_a_restore_to_an_instant(
         assert site.run(RESTORE, WHEN=instant).returncode != 0, "there is a folder already"
         until(lambda: not (site.restored / "postmaster.pid").exists())  # it may be about to end
         shutil.rmtree(site.restored)
-        restored = site.run(RESTORE, WHEN=instant)
-        assert restored.returncode == 0, restored.stdout
-        assert restored.stdout.splitlines()[-1].startswith("9|"), restored.stdout
+        assert site.restore(instant).startswith("9|")
 
         after.port = before.port
         after.start()
@@ -126,6 +130,27 @@ def test_nothing_is_told_twice_or_missed_after_a_restore_to_an_instant(
         rehearsal.start_the_client_anew()
     finally:
         rehearsal.close()
+
+
+PUT_IN = "INSERT INTO video_translation.events SELECT extract(epoch FROM clock_timestamp())"
+MAKE_A_TABLE = "CREATE TABLE video_translation.events (created_at double precision)"
+
+
+def test_a_second_restore_goes_to_its_own_instant_and_not_to_where_the_first_one_went_on(site: Site) -> None:
+    site.ask("CREATE SCHEMA video_translation")
+    site.ask(MAKE_A_TABLE)
+    assert site.run(SAVE).returncode == 0
+    instants = []
+    for _ in range(3):
+        site.ask(PUT_IN)
+        instants.append(site.ask("SELECT clock_timestamp()"))
+    site.ask("SELECT pg_switch_wal()")
+    site.cluster.stop()
+    assert site.restore(instants[0]).startswith("1|")
+    until(lambda: (site.folder / "wal" / "00000002.history").exists())  # it archives into the same folder
+    assert site.run('pg_ctl --pgdata "$RESTORED" --wait stop').returncode == 0
+    shutil.rmtree(site.restored)
+    assert site.restore(instants[1]).startswith("2|")
 
 
 STANDBY = """
