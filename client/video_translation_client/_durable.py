@@ -23,7 +23,7 @@ logger = logging.getLogger("video_translation_client")
 
 APPLICATION_ID: Final = 0x56544358
 """`VTCX` in the file's header, where SQLite keeps a mark of the program that a file belongs to."""
-VERSION: Final = 1
+VERSION: Final = 2
 _MAGIC: Final = b"SQLite format 3\0"
 _HEADER: Final = 100
 _DAY: Final = 86_400.0
@@ -41,9 +41,11 @@ _SCHEMA: Final = (
         event_id TEXT NOT NULL UNIQUE,
         job_id TEXT,
         sequence INTEGER,
-        body TEXT NOT NULL
+        body TEXT NOT NULL,
+        ended INTEGER NOT NULL DEFAULT 0
     )""",
-    "CREATE UNIQUE INDEX waiting_by_job ON waiting (job_id, sequence) WHERE sequence IS NOT NULL",
+    # A job of a service that was set back may end with a sequence at which it went on before: those are two events.
+    "CREATE UNIQUE INDEX waiting_by_job ON waiting (job_id, sequence, ended) WHERE sequence IS NOT NULL",
     # The last handled sequence of each job.
     """CREATE TABLE jobs (
         job_id TEXT PRIMARY KEY,
@@ -57,7 +59,15 @@ _SCHEMA: Final = (
     "CREATE INDEX handled_by_time ON handled (moved)",
     "CREATE TABLE log (one INTEGER PRIMARY KEY CHECK (one = 1), cursor TEXT NOT NULL)",
 )
-_KEEP: Final = "INSERT OR IGNORE INTO waiting (event_id, job_id, sequence, body) VALUES (?, ?, ?, ?)"
+# Version 1 knew no second event of a sequence.
+_FROM_1: Final = (
+    "DROP INDEX waiting_by_job",
+    "ALTER TABLE waiting ADD COLUMN ended INTEGER NOT NULL DEFAULT 0",
+    "CREATE UNIQUE INDEX waiting_by_job ON waiting (job_id, sequence, ended) WHERE sequence IS NOT NULL",
+)
+_KEEP: Final = "INSERT OR IGNORE INTO waiting (event_id, job_id, sequence, ended, body) VALUES (?, ?, ?, ?, ?)"
+# A job's events are handled in order: what is waiting below was stepped over. Its end comes behind what went on.
+_FINISH: Final = "DELETE FROM waiting WHERE job_id = ? AND (sequence, ended) <= (?, ?)"
 _MOVE: Final = """
     INSERT INTO jobs (job_id, sequence, ended, moved) VALUES (?, ?, ?, ?)
     ON CONFLICT (job_id) DO UPDATE SET
@@ -146,6 +156,9 @@ class SQLiteInbox:
             for statement in _SCHEMA:
                 connection.execute(statement)
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        elif version == 1:
+            _upgrade(connection)
+        if version != VERSION:
             connection.execute(f"PRAGMA user_version = {VERSION}")
         connection.execute("COMMIT")
         connection.execute("PRAGMA journal_mode = WAL")
@@ -170,9 +183,8 @@ class SQLiteInbox:
             connection.execute("DELETE FROM waiting WHERE event_id = ?", (event.id,))
             connection.execute("INSERT OR REPLACE INTO handled (event_id, moved) VALUES (?, ?)", (event.id, now))
         else:
-            # A job's events are handled in order: what is waiting below was stepped over.
             job_id, sequence = event.transition
-            connection.execute("DELETE FROM waiting WHERE job_id = ? AND sequence <= ?", event.transition)
+            connection.execute(_FINISH, (job_id, sequence, event.job.terminal))
             connection.execute(_MOVE, (job_id, sequence, event.job.terminal, now))
 
     def _prune(self, connection: sqlite3.Connection) -> None:
@@ -184,6 +196,15 @@ class SQLiteInbox:
         handled = connection.execute(_PRUNE_HANDLED, (old, _PRUNE_AT_ONCE)).rowcount
         # As long as there is more, some of it goes with every transaction.
         self._next_pruning = now + (0.0 if _PRUNE_AT_ONCE in (jobs, handled) else _PRUNE_EVERY)
+
+
+def _upgrade(connection: sqlite3.Connection) -> None:
+    for statement in _FROM_1:
+        connection.execute(statement)
+    rows = connection.execute("SELECT event_id, body FROM waiting WHERE sequence IS NOT NULL").fetchall()
+    restored = (_restore(*row) for row in rows)
+    ended = [(event.id,) for event in restored if event is not None and event.job.terminal]
+    connection.executemany("UPDATE waiting SET ended = 1 WHERE event_id = ?", ended)
 
 
 def _read(connection: sqlite3.Connection) -> InboxState:
@@ -201,9 +222,9 @@ def _read(connection: sqlite3.Connection) -> InboxState:
     )
 
 
-def _row(event: Event) -> tuple[str, str | None, int | None, str]:
+def _row(event: Event) -> tuple[str, str | None, int | None, bool, str]:
     job_id, sequence = event.transition or (None, None)
-    return event.id, job_id, sequence, json.dumps(event.raw, separators=(",", ":"))
+    return event.id, job_id, sequence, event.job.terminal, json.dumps(event.raw, separators=(",", ":"))
 
 
 def _restore(event_id: str, body: str) -> Event | None:

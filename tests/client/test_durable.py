@@ -11,14 +11,16 @@ from pathlib import Path
 import pytest
 
 from video_translation_client import Event, InboxError, InboxState, JobSnapshot
-from video_translation_client._durable import APPLICATION_ID, SQLiteInbox
+from video_translation_client._durable import APPLICATION_ID, VERSION, SQLiteInbox
 
 DAY = 86_400.0
 STATUSES = ("pending", "running", "completed")
 
 
-def event(job: str, sequence: int | None, *, kind: str = "video_translate.running", tag: str = "") -> Event:
-    status = STATUSES[min(sequence or 2, 3) - 1]
+def event(
+    job: str, sequence: int | None, *, kind: str = "video_translate.running", tag: str = "", status: str | None = None
+) -> Event:
+    status = status or STATUSES[min(sequence or 2, 3) - 1]
     event_id = f"evt_{job}_{sequence}{tag}"
     data = {"video_translate_id": job, "sequence": sequence, "status": status}
     raw = {"event_id": event_id, "event_type": kind, "event_data": data}
@@ -90,6 +92,23 @@ def test_handling_a_transition_lets_go_of_those_before_it(inbox: SQLiteInbox, pa
     inbox.save(keep=[event("a", 1), event("a", 3)], done=[event("a", 3), event("a", 2)], cursor=None)
     state = reopened(inbox, path)
     assert (state.waiting, state.sequences) == ([], {"a": 3})
+
+
+def test_an_end_with_the_sequence_at_which_the_job_went_on_outlives_the_handling_of_what_was_before(
+    inbox: SQLiteInbox, path: Path
+) -> None:
+    """A service that was set back tells it while the callback of the other event still runs; then we crash."""
+    running, failed = event("a", 2), event("a", 2, tag="end", status="failed")
+    inbox.load()
+    inbox.save(keep=[running], done=[], cursor=None)
+    inbox.save(keep=[failed], done=[], cursor=None)
+    inbox.save(keep=[], done=[running], cursor=None)
+    inbox.close()
+    again = SQLiteInbox(path)
+    state = again.load()
+    assert ([waiting.id for waiting in state.waiting], state.going_on) == ([failed.id], {"a"})
+    again.save(keep=[running], done=[failed], cursor=None)
+    assert reopened(again, path) == InboxState(None, {"a": 2}, [], [])
 
 
 def test_events_that_are_no_transition_are_remembered_by_their_id(inbox: SQLiteInbox, path: Path) -> None:
@@ -188,11 +207,29 @@ def test_an_inbox_of_a_newer_version_is_refused_and_left_as_it_is(inbox: SQLiteI
     inbox.load()
     inbox.close()
     with closing(sqlite3.connect(path)) as newer:
-        newer.execute("PRAGMA user_version = 2")
+        newer.execute(f"PRAGMA user_version = {VERSION + 1}")
     before = path.read_bytes()
     with pytest.raises(InboxError, match=r"newer version .*upgrade"):
         SQLiteInbox(path).load()
     assert path.read_bytes() == before
+
+
+def test_an_inbox_of_the_first_version_goes_on_with_what_it_holds(path: Path) -> None:
+    running, done = event("a", 2), event("b", 3)
+    with closing(SQLiteInbox(path)) as inbox:
+        inbox.load()
+        inbox.save(keep=[running, done], done=[], cursor="cur_5")
+    with closing(sqlite3.connect(path)) as first:
+        first.execute("DROP INDEX waiting_by_job")
+        first.execute("ALTER TABLE waiting DROP COLUMN ended")
+        first.execute("CREATE UNIQUE INDEX waiting_by_job ON waiting (job_id, sequence) WHERE sequence IS NOT NULL")
+        first.execute("PRAGMA user_version = 1")
+        first.commit()
+    inbox = SQLiteInbox(path)
+    assert inbox.load() == InboxState("cur_5", {}, [], [running, done])
+    failed, again = event("a", 2, tag="end", status="failed"), event("b", 3, tag="again")
+    inbox.save(keep=[failed, again], done=[], cursor=None)
+    assert reopened(inbox, path).waiting == [running, done, failed]
 
 
 def test_a_damaged_inbox_says_so(path: Path) -> None:

@@ -147,7 +147,7 @@ def test_a_second_restore_goes_to_its_own_instant_and_not_to_where_the_first_one
     site.ask("SELECT pg_switch_wal()")
     site.cluster.stop()
     assert site.restore(instants[0]).startswith("1|")
-    until(lambda: (site.folder / "wal" / "00000002.history").exists())  # it archives into the same folder
+    until((site.folder / "wal" / "00000002.history").exists)  # it archives into the same folder
     assert site.run('pg_ctl --pgdata "$RESTORED" --wait stop').returncode == 0
     shutil.rmtree(site.restored)
     assert site.restore(instants[1]).startswith("2|")
