@@ -5,6 +5,7 @@ attempts in `settlements`, how deliveries are read in `listing`.
 """
 
 from collections.abc import Iterable, Sequence
+from itertools import compress
 from typing import Any, NamedTuple
 
 import apsw
@@ -107,9 +108,10 @@ def enqueue(connection: apsw.Connection, placed: Sequence[Placed]) -> None:
         if one.event.type == PROGRESS:
             coalesced = connection.execute(_COALESCE, {"job": one.job, "now": one.event.created_at})
             release_next(connection, coalesced.fetchall(), now=one.event.created_at)
-    _ENQUEUE_LISTED.execute(connection, [_wanted_by(one) for one in placed])
-    called = [one for one in placed if one.calls_back or one.event.type in CALLBACK_TYPES]
-    _ENQUEUE_CALLBACK.execute(connection, [_wanted_by(one) for one in called])
+    wanted = [_wanted_by(one) for one in placed]
+    _ENQUEUE_LISTED.execute(connection, wanted)
+    calls_back = (one.calls_back or one.event.type in CALLBACK_TYPES for one in placed)
+    _ENQUEUE_CALLBACK.execute(connection, list(compress(wanted, calls_back)))
     supersede(connection, [(one.job, one.event.created_at) for one in placed if one.job is not None and one.follows])
 
 

@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 MAX_BATCH = 256
 """Verbs per transaction: bounds how long a caller waits for strangers, and the event loop for verbs."""
-STEP = 0.008
+STEP = 0.016
 """Seconds that verbs may keep the event loop at a time: what of a batch would take longer is left to the thread."""
 LOT = 16
 """Verbs that are run before anything is known of how long those of a batch take; fewer where that was too many."""
