@@ -33,8 +33,8 @@ class EventLog:
         intake: is offered what the log holds.
         on_opened: called with whether the log can be read, when that becomes known or changes.
         on_lost: called when the log had to be started over, so that events may have gone past unseen.
-        on_jump: called when the log's places have jumped: the service was started anew, perhaps on an earlier copy of
-            its store, which may lack jobs.
+        on_jump: called when the log's places have jumped: the service may have been started anew, perhaps on an earlier
+            copy of its store, which may lack jobs. A million events of other workspaces look the same.
     """
 
     def __init__(

@@ -81,7 +81,7 @@ class Reconciler:
             intake=intake,
             on_opened=lambda readable: inbox.use_log(readable=readable),
             on_lost=self._events_lost,
-            on_jump=self._service_began_anew,
+            on_jump=self._log_jumped,
         )
         self.poller = Poller(
             transport=transport,
@@ -191,10 +191,10 @@ class Reconciler:
                 self._intake.settle(gap)
         self.look_at_waiting()
 
-    def _service_began_anew(self) -> None:
-        """Restored to an earlier point, it may never tell of the end of a job that somebody waits for."""
+    def _log_jumped(self) -> None:
+        """A service that was set back to an earlier point may never tell of the end of a job that is waited for."""
         if self._registry.waiting():
-            logger.info("the service was started anew: the jobs that are waited for are asked for")
+            logger.info("the service may have been started anew: the jobs that are waited for are asked for")
             self.look_at_waiting()
 
     # --- the safety net -------------------------------------------------------------------------------

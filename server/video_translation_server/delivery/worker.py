@@ -53,7 +53,8 @@ class Worker:
     ) -> None:
         """Nothing runs until `run`; `lease`, `poll_interval` and `drain_timeout` are seconds.
 
-        `monotonic` is what leases are judged by before they are used: seconds that also pass in a frozen process.
+        `monotonic` is what leases are judged by before they are used: seconds that also pass in a frozen process
+        (not on a suspended machine).
         """
         self._store = store
         self._attempter = attempter

@@ -1,6 +1,7 @@
 """What is settled in PostgreSQL: in the partition of its day, made in time, and dropped whole when nothing is kept."""
 
 import asyncio
+import re
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -324,3 +325,19 @@ async def test_several_servers_make_and_drop_days_at_once(start: Servers, store:
     assert [name for name in await partitions(database) if "_202701" in name] == []
     late = await deliver(servers[0], "job_late", end)
     assert await ids(servers[2]) == [late]
+
+
+async def test_a_round_of_pruning_while_the_clock_was_ahead_is_repaired_as_the_page_about_operations_says(
+    store: Store, database: Connection
+) -> None:
+    await store.create_endpoint(endpoint(events=PENDING))
+    now = float(await database.fetchval("SELECT extract(epoch FROM now())"))
+    await deliver(store, "job_1", now)
+    await prune(store, now + 30 * DAY)
+    late = await deliver(store, "job_2", now)
+    assert await ids(store) == []
+    page = (Path(__file__).parents[3] / "docs" / "operations.md").read_text(encoding="utf-8")
+    [repair] = re.findall(r"^UPDATE video_translation\.kept [^;]+;", page, re.MULTILINE)
+    await database.execute(repair)
+    await prune(store, now)
+    assert await ids(store) == [late], "the day of the first one is gone"

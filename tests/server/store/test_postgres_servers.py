@@ -21,10 +21,12 @@ from tests.server.store.builders import (
     dead,
     deliver_all,
     endpoint,
+    gone,
     items,
     life,
     queued,
     read_log,
+    retry,
     seen,
     settlement,
 )
@@ -33,6 +35,8 @@ from video_translation_server.model import Job, JobStatus, Settlement, Workers
 from video_translation_server.store import Store
 
 Servers = Callable[[], Awaitable[Store]]
+
+PAGE = (Path(__file__).parents[3] / "docs" / "operations.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture
@@ -301,16 +305,43 @@ async def test_bells_ring_on_every_server(start: Servers) -> None:
 # What is watched
 
 
-async def test_the_questions_of_the_page_about_operations_can_be_asked(
+def questions() -> list[str]:
+    return re.findall(r"`(SELECT [^`]*\bFROM\b[^`]*)`", PAGE)
+
+
+async def test_what_is_held_for_an_endpoint_that_is_disabled_or_paused_is_not_taken_for_late(
+    start: Servers, postgres_engine: PostgresEngine
+) -> None:
+    store = await start()
+    for name in ("ep_off", "ep_paused"):
+        await store.create_endpoint(endpoint(name))
+    await store.record([created("job_1"), created("job_2")])
+    for held in await claim(store):
+        verdict = retry(held, NOW + 1, strained=True) if held.endpoint_id == "ep_paused" else gone(held)
+        await store.settle([verdict], now=NOW)
+    [oldest_due] = [query for query in questions() if query.startswith("SELECT min(")]
+    connection = await asyncpg.connect(postgres_engine.url)
+    try:
+        paused_until = await connection.fetchval("SELECT max(paused_until) FROM video_translation.endpoints")
+        assert await connection.fetchval(oldest_due) == max(paused_until, NOW + 1)
+        await store.create_endpoint(endpoint("ep_late"))
+        await store.record([created("job_3", now=NOW - 60)])
+        assert await connection.fetchval(oldest_due) == NOW - 60
+    finally:
+        await connection.close()
+
+
+async def test_the_questions_and_commands_of_the_page_about_operations_can_be_given(
     start: Servers, postgres_engine: PostgresEngine
 ) -> None:
     await start()
-    page = (Path(__file__).parents[3] / "docs" / "operations.md").read_text(encoding="utf-8")
-    queries = re.findall(r"`(SELECT [^`]*\bFROM\b[^`]*)`", page)
+    commands = re.findall(r"^```sql\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+    queries = questions()
     assert len(queries) >= 6
+    assert len(commands) >= 2
     connection = await asyncpg.connect(postgres_engine.url)  # somebody who looks on: without our search path
     try:
-        for query in queries:
+        for query in queries + commands:
             await connection.fetch(query)
     finally:
         await connection.close()

@@ -43,7 +43,7 @@ LATE = DAY
 settle what ended on it."""
 
 LOCK_TIMEOUT = "100ms"
-"""How long dropping waits for its lock. Whoever settles or reads waits behind it meanwhile."""
+"""How long dropping waits for each of its locks, the parent's and its own. Whoever settles or reads waits behind it."""
 
 SCAN_TIMEOUT = 600.0
 """Seconds that a look through a whole day may take."""
@@ -136,10 +136,11 @@ class Days:
         days = Counter(partition.day for partition in found)
         self._made &= {day for day, kinds in days.items() if kinds == KINDS}
         self._forgotten &= {partition.name for partition in found}
-        old = [partition.name for partition in found if partition.is_over(now)]
+        old = [partition for partition in found if partition.is_over(now)]
+        self._made -= {partition.day for partition in old}  # where the clock was ahead, they are needed once more
         if old:
             try:
-                await self._drop(old)
+                await self._drop(partition.name for partition in old)
             except FAILURES as error:
                 raise as_ours(error) from error
 
