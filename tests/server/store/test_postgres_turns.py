@@ -26,6 +26,8 @@ from video_translation_server.model import Claim, EndpointStatus
 from video_translation_server.store import Store
 from video_translation_server.store.postgres import PostgresStore, claims
 from video_translation_server.store.postgres.database import Connection, Database, migrate, migrations
+from video_translation_server.store.postgres.engine import AGAIN_AFTER
+from video_translation_server.store.postgres.turns import AHEAD
 
 PENDING = ("video_translate.pending",)
 
@@ -180,9 +182,77 @@ async def test_a_claim_walks_past_nobody_who_cannot_be_served(start: Servers, co
     assert await claim(store) == []
     await connection.execute("VACUUM ANALYZE turns")
     [plan] = await connection.fetchrow(
-        f"EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON) {claims._CANDIDATES}", NOW, 64
+        f"EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON) {claims._CANDIDATES}", NOW, 64, []
     )
     assert msgspec.json.decode(plan)[0]["Plan"]["Shared Hit Blocks"] < 10
+
+
+async def fill(store: Store, *names: str, now: float = NOW) -> list[Claim]:
+    """Endpoints with one delivery under way, nothing left over, and then a newer one: full, and not set aside."""
+    for name in names:
+        await store.create_endpoint(endpoint(name, events=PENDING, max_in_flight=1))
+    await store.record([created(f"job_{names}_old", now=now)])
+    held = await claim(store, now, limit=1000)
+    assert len(held) == len(names)
+    await store.record([created(f"job_{names}_new", now=now)])
+    return held
+
+
+@pytest.mark.parametrize(("full", "limit"), [(1, 1), (1, 2), (40, 1), (40, 64)])
+async def test_who_is_full_is_not_in_the_way_of_those_behind(
+    start: Servers, connection: Connection, full: int, limit: int
+) -> None:
+    store = await start()
+    names = [f"ep_full_{number}" for number in range(full)]
+    held = await fill(store, *names, now=NOW - 10)
+    await store.create_endpoint(endpoint("ep_new", workspace="ws_new"))
+    await store.record([created("job_new", workspace="ws_new")])
+    assert [one.endpoint_id for one in await claim(store, limit=limit)] == ["ep_new"]
+    assert set((await line(connection)).values()) == {float("inf")}, "it is set aside at once"
+    await store.settle([settlement(one) for one in held], now=NOW)
+    assert {one.endpoint_id for one in await claim(store)} == set(names)
+
+
+async def test_endpoints_whose_leases_are_being_ended_are_not_set_aside(start: Servers, connection: Connection) -> None:
+    """Who ends a lease has looked for endpoints that stand aside already: their turns are left for the next claim."""
+    store = await start()
+    names = [f"ep_full_{number}" for number in range(20)]
+    await fill(store, *names, now=NOW - 10)
+    await store.create_endpoint(endpoint("ep_new", workspace="ws_new"))
+    await store.record([created(f"job_new_{number}", workspace="ws_new") for number in range(2)])
+    with store.bells.deliveries.listen() as rung:
+        async with connection.transaction(), asyncio.timeout(10):
+            await connection.execute("UPDATE deliveries SET claim_id = NULL WHERE claim_id IS NOT NULL")
+            assert [one.endpoint_id for one in await claim(store, limit=1)] == ["ep_new"], "they are in nobody's way"
+            assert [one.endpoint_id for one in await claim(store)] == ["ep_new"]
+            rung.clear()
+            await asyncio.sleep(AGAIN_AFTER)  # whatever the claim has put off for as long has been done by then
+            assert not rung.is_set(), "they are not passed over: who ends the leases will ring"
+    assert {one.endpoint_id for one in await claim(store)} == set(names)
+
+
+async def test_an_endpoint_full_by_a_servers_limit_alone_is_not_in_the_way_of_a_wider_one(start: Servers) -> None:
+    narrow, wide = await start(), await start()
+    await backlog(narrow, 1, "ep_1")
+    assert len(await claim(narrow, per_endpoint=1)) == 1
+    await narrow.record([created("job_new")])
+    assert await claim(narrow, per_endpoint=1) == []
+    assert len(await claim(wide, per_endpoint=2)) == 1
+
+
+async def test_a_clock_that_was_ahead_keeps_nobody_waiting(
+    start: Servers, connection: Connection, real_time: RealTime
+) -> None:
+    """What was served an hour from now stands behind all others for a minute at most, not for an hour."""
+    store = await start()
+    await backlog(store, 4, "ep_1", "ep_paused", max_in_flight=2)
+    await store.settle([settlement(one) for one in await claim(store, NOW + 3600)], now=NOW + 3600)
+    await connection.execute("UPDATE endpoints SET paused_until = $1 WHERE id = 'ep_paused'", NOW + 30)
+    assert await claim(store) == []
+    assert await line(connection) == {1: 3600, 2: 3600}
+    real_time.advance(AHEAD)
+    assert [one.endpoint_id for one in await claim(store)] == ["ep_1", "ep_1"]
+    assert await line(connection) == {2: 30}
 
 
 # Several at once
@@ -228,6 +298,50 @@ async def test_who_finds_an_endpoint_in_anothers_hands_is_called_again(start: Se
             async with asyncio.timeout(10):
                 await rung.wait()
     assert len(await claim(store)) == 1
+
+
+async def test_however_many_find_it_in_anothers_hands_they_are_called_again_once(
+    start: Servers, connection: Connection
+) -> None:
+    store = await start()
+    await backlog(store, 1, "ep_1")
+    with store.bells.deliveries.listen(CountingEvent()) as rung:
+        assert isinstance(rung, CountingEvent)
+        async with connection.transaction():
+            await connection.execute("SELECT 1 FROM endpoints FOR NO KEY UPDATE")
+            assert await asyncio.gather(*(claim(store) for _ in range(3))) == [[], [], []]
+            await asyncio.sleep(AGAIN_AFTER)  # timers of the same length that began before have ended by then
+    assert rung.times == 1
+
+
+class CountingEvent(asyncio.Event):
+    """How often it was set."""
+
+    times = 0
+
+    def set(self) -> None:
+        super().set()
+        self.times += 1
+
+
+async def test_a_claim_comes_last_in_its_transaction(start: Servers, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It locks leases of others: what then waited for a lease that they hold could wait in a circle."""
+    store = await start()
+    await backlog(store, 1, "ep_1")
+    held = await claim(store)
+    order: list[str] = []
+    for name in ("claim", "renew"):
+        monkeypatch.setattr(claims, name, noting(order, name, getattr(claims, name)))
+    await asyncio.gather(claim(store), store.renew_claims(held, lease=60))
+    assert order == ["renew", "claim"]
+
+
+def noting(order: list[str], name: str, run: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    async def noted(*arguments: Any) -> Any:
+        order.append(name)
+        return await run(*arguments)
+
+    return noted
 
 
 # Older databases

@@ -1,7 +1,7 @@
 """Leases in PostgreSQL: which deliveries may be attempted now, and who holds them.
 
 Every function takes a connection and runs inside the caller's transaction. `now` is the server's clock, leases run on
-the database's (decision 0033).
+the database's (decision 0033). What else is asked of the line of turns is in `turns`.
 """
 
 import math
@@ -15,32 +15,29 @@ import msgspec
 
 from video_translation_server.model import Claim, RetiredSecret
 from video_translation_server.store.base.rules import BURST
+from video_translation_server.store.postgres import turns
 from video_translation_server.store.postgres.database import Connection
 from video_translation_server.store.postgres.server import REAL_NOW, Server
+from video_translation_server.store.postgres.turns import AHEAD, FREE, IS_FIRST
 
 # In the order of their turns, the first of each endpoint. Whoever claims for an endpoint holds its row to the commit;
 # the others pass it over. So what is counted of it in the next statement is exact, however many servers claim (decision
 # 0032).
-_IS_FIRST = "NOT EXISTS (SELECT 1 FROM turns f WHERE f.endpoint = t.endpoint AND (f.at, f.n) < (t.at, t.n))"
 _CANDIDATES = f"""
 SELECT t.endpoint FROM turns t JOIN endpoints p ON p.n = t.endpoint
-WHERE t.at <= $1 AND {_IS_FIRST} ORDER BY t.at, t.n LIMIT $2 FOR NO KEY UPDATE OF p SKIP LOCKED
+WHERE t.at <= $1 AND t.endpoint <> ALL($3::bigint[]) AND {IS_FIRST}
+ORDER BY t.at, t.n LIMIT $2 FOR NO KEY UPDATE OF p SKIP LOCKED
 """
 
 _A_FEW = 16
 """Endpoints that a claim may always hold."""
 
-# For those that are full by another server's narrower limit.
-_WIDEN = "INSERT INTO turns (endpoint, at, served) SELECT endpoint, served, served FROM turns WHERE full_at < $1"
-
-_FREE = "settled_at IS NULL AND claim_id IS NULL AND due_at IS NOT NULL"
-
 # 1. How many each of these endpoints may get: by its limit, its rate (the generic cell rate algorithm), its pause.
 # 2. The first free rows of each, one more than it may get; they take turns: first the first of each.
 # 3. What is chosen is leased, unless somebody holds it or has taken it.
 # 4. Each endpoint gets one turn for all that it had: by what is left of it, behind those that have waited since; at
-#    infinity where it is full, if who ends a lease is sure to see that: it stood there before, or a lease is our own,
-#    which nobody can end before our commit.
+#    infinity where it is full, if who ends a lease is sure to see that: it stood there before, or a lease is our own or
+#    its row is locked by us (`kept`), so that nobody can end it before our commit.
 # Written so that no plan walks far, whatever the planner knows of the tables: rows of these steps are never joined to
 # each other, what was chosen is found by its id alone (`num_nulls` fits no index), and what is limited is read in an
 # index's order, which clears away dead entries as a bitmap does not.
@@ -53,8 +50,8 @@ WITH visited AS MATERIALIZED (
     SELECT count(*) AS leased FROM (
       SELECT 1 FROM deliveries c WHERE c.endpoint = p.n AND c.claim_id IS NOT NULL LIMIT most) held) counted
   LEFT JOIN LATERAL (
-    SELECT t.served, t.at = 'infinity' AS was_full FROM turns t WHERE t.endpoint = p.n
-    ORDER BY t.at DESC, t.n DESC LIMIT 1) line ON true
+    SELECT CASE WHEN t.served > $4 + {AHEAD} THEN $4 ELSE t.served END AS served, t.at = 'infinity' AS was_full
+    FROM turns t WHERE t.endpoint = p.n ORDER BY t.at DESC, t.n DESC LIMIT 1) line ON true
   WHERE p.n = ANY($1::bigint[]) AND p.status = 'enabled'),
 allowed AS MATERIALIZED (
   SELECT n, room, served, was_full, greatest(0, CASE
@@ -65,7 +62,7 @@ allowed AS MATERIALIZED (
 heads AS MATERIALIZED (
   SELECT allowed.*, d.id, d.due_at, row_number() OVER (PARTITION BY n ORDER BY d.due_at, d.id) AS turn
   FROM allowed CROSS JOIN LATERAL (
-    SELECT o.id, o.due_at FROM deliveries o WHERE o.endpoint = n AND {_FREE}
+    SELECT o.id, o.due_at FROM deliveries o WHERE o.endpoint = n AND {FREE}
     ORDER BY o.due_at, o.id LIMIT allowance + 1) d),
 chosen AS MATERIALIZED (
   SELECT id FROM heads WHERE turn <= allowance AND due_at <= $4 ORDER BY turn, due_at, id LIMIT $5),
@@ -76,6 +73,11 @@ claimed AS (
   UPDATE deliveries d SET claim_id = $6, leased_until = {REAL_NOW.format("$8")} + $7
   FROM unheld WHERE d.id = unheld.id
   RETURNING d.id, d.claim_id, d.attempts, d.tries, d.first_attempt_at, d.due_at, d.event, d.endpoint, d.job),
+kept AS MATERIALIZED (
+  SELECT n FROM visited CROSS JOIN LATERAL (
+    SELECT FROM deliveries c WHERE c.endpoint = n AND c.claim_id IS NOT NULL LIMIT 1
+    FOR NO KEY UPDATE SKIP LOCKED) lease
+  WHERE room <= 0 AND was_full IS NOT TRUE),
 left_over AS (
   SELECT n, max(room) AS room, max(served) AS served, bool_or(was_full) AS was_full,
     count(*) FILTER (WHERE is_claimed) AS count, min(due_at) FILTER (WHERE NOT is_claimed) AS due_at
@@ -89,7 +91,7 @@ left_over AS (
   GROUP BY n),
 given AS MATERIALIZED (
   SELECT p.n, p.max_in_flight, p.paused_until, l.due_at,
-    l.room <= l.count AND (l.was_full OR l.count > 0) AS is_full,
+    l.room <= l.count AND (l.was_full OR l.count > 0 OR l.n IN (SELECT n FROM kept)) AS is_full,
     CASE WHEN l.count > 0 THEN $4 ELSE l.served END AS served,
     CASE WHEN l.count > 0 THEN greatest(p.next_send_at, $4) + l.count / p.rate_limit END AS spent_until,
     p.next_send_at
@@ -111,36 +113,6 @@ FROM claimed c JOIN events e ON e.position = c.event JOIN endpoints p ON p.n = c
 LEFT JOIN jobs j ON j.n = c.job
 """
 _DUE_AT, _ENDPOINT = 16, 17
-
-# Endpoints that are enabled, and when the first delivery of each may go.
-_COMING = f"""
-SELECT greatest(free.due_at, p.paused_until, p.next_send_at - {BURST}) AS at FROM {{turns}} t
-JOIN endpoints p ON p.n = t.endpoint AND p.status = 'enabled'
-CROSS JOIN LATERAL (SELECT due_at FROM deliveries WHERE endpoint = p.n AND {_FREE} ORDER BY due_at LIMIT 1) free
-"""
-
-# Whether a place is free does not matter here: where none is, something is claimed.
-_BUSY = f"""
-SELECT EXISTS (SELECT 1 FROM deliveries WHERE claim_id IS NOT NULL) OR EXISTS (
-  SELECT 1 FROM ({_COMING.format(turns="turns")} WHERE t.at <= $1) coming WHERE coming.at <= $1)
-"""
-
-_LOOK_AHEAD = 16
-"""Turns that are looked at for the next due time, of those that have come and of those to come: a claim that finds all
-that can be claimed leaves none of the former behind, and of the latter the first is true as a rule."""
-
-# A turn may be too early; what is behind those looked at is no earlier than it says.
-_NEXT_DUE = f"""
-WITH near AS (
-  (SELECT t.endpoint FROM turns t WHERE t.at <= $1 AND {_IS_FIRST} ORDER BY t.at, t.n LIMIT {_LOOK_AHEAD})
-  UNION ALL
-  (SELECT endpoint FROM turns WHERE at > $1 AND at < 'infinity' ORDER BY at, n LIMIT {_LOOK_AHEAD}))
-SELECT min(at) FROM (
-  {_COMING.format(turns="near")}
-  UNION ALL
-  (SELECT at FROM turns WHERE at > $1 AND at < 'infinity' ORDER BY at, n OFFSET {_LOOK_AHEAD} LIMIT 1)) ahead
-WHERE at > $1
-"""
 
 _EXPIRE = f"""
 UPDATE deliveries SET claim_id = NULL, leased_until = NULL
@@ -169,27 +141,46 @@ class Wish:
     per_endpoint: int
 
 
-async def claim(connection: Connection, wish: Wish) -> list[Claim]:
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """What a claim has brought.
+
+    Attributes:
+        claims: By due time.
+        has_passed_over: They are fewer than were wished for, and there are turns that have come of endpoints that this
+            claim has not seen: another server holds them.
+    """
+
+    claims: list[Claim]
+    has_passed_over: bool
+
+
+async def claim(connection: Connection, wish: Wish) -> Claimed:
     """Lease due deliveries until the wish is met or nothing more can be claimed."""
     rows: list[Any] = []
-    visited: set[int] = set()
+    exhausted: set[int] = set()
     while (rest := wish.limit - len(rows)) > 0:
         # Where there are many places, half as many endpoints and two of each: so others who claim find some, too.
-        most = max(min(rest, _A_FEW), rest // 2)
-        endpoints = [row[0] for row in await connection.fetch(_CANDIDATES, wish.now, most)]
+        # Where there are few, as many, until some have turned out to be full.
+        most = max(_A_FEW if exhausted else min(rest, _A_FEW), rest // 2)
+        # Who gave less than was asked for gives nothing more, and must not be in the way of those behind.
+        endpoints = [row[0] for row in await connection.fetch(_CANDIDATES, wish.now, most, list(exhausted))]
         if not endpoints:
             break
         # No endpoint's backlog is looked into deeper than its turn can reach.
         depth = math.ceil(rest / len(endpoints))
         taken = await _take(connection, wish, endpoints, depth, rest)
         rows += taken
-        # More there is behind these turns, or of an endpoint that has filled its own.
-        filled = max(Counter(row[_ENDPOINT] for row in taken).values(), default=0) >= depth
-        if (len(endpoints) < most and not filled) or (not taken and visited.issuperset(endpoints)):
+        counts = Counter(row[_ENDPOINT] for row in taken)
+        exhausted.update(endpoint for endpoint in endpoints if counts[endpoint] < depth)
+        if len(endpoints) < most and exhausted.issuperset(endpoints):
             break
-        visited.update(endpoints)
     rows.sort(key=lambda row: (row[_DUE_AT], row[0]))
-    return [_claim(row, wish.now) for row in rows]
+    is_short = len(rows) < wish.limit
+    return Claimed(
+        claims=[_claim(row, wish.now) for row in rows],
+        has_passed_over=is_short and await turns.have_come(connection, wish.now, without=exhausted),
+    )
 
 
 async def _take(connection: Connection, wish: Wish, endpoints: Sequence[int], depth: int, limit: int) -> list[Any]:
@@ -206,17 +197,6 @@ async def _take(connection: Connection, wish: Wish, endpoints: Sequence[int], de
         wish.real_now,
     )
     return rows
-
-
-async def has_passed_over(connection: Connection, now: float) -> bool:
-    """After a claim that brought less than it might: whether there are turns that have come, but another server has."""
-    found: bool = await connection.fetchval("SELECT EXISTS (SELECT 1 FROM turns WHERE at <= $1)", now)
-    return found
-
-
-async def widen(connection: Connection, per_endpoint: int) -> None:
-    """Let endpoints that are full by a narrower limit have another turn."""
-    await connection.execute(_WIDEN, per_endpoint)
 
 
 async def expire(connection: Connection, real_now: float | None) -> float | None:
@@ -251,18 +231,6 @@ async def release_all(connection: Connection, server: Server) -> None:
 
 def _fences(claims: Sequence[Claim]) -> tuple[list[int], list[int]]:
     return [held.delivery_id for held in claims], [held.claim_id for held in claims]
-
-
-async def next_due(connection: Connection, now: float) -> float | None:
-    """When the first endpoint of which nothing can be claimed yet comes to its turn, later than `now`."""
-    due_at: float | None = await connection.fetchval(_NEXT_DUE, now)
-    return due_at
-
-
-async def is_busy(connection: Connection, now: float) -> bool:
-    """True while anything is leased, or could be."""
-    busy: bool = await connection.fetchval(_BUSY, now)
-    return busy
 
 
 def _claim(row: Sequence[Any], now: float) -> Claim:

@@ -12,7 +12,7 @@ from video_translation_server.errors import StoreError
 from video_translation_server.probe import Probe
 from video_translation_server.store.base import Bell, Bells, Keep
 from video_translation_server.store.base.rules import Rules
-from video_translation_server.store.postgres import claims, line, log, requests
+from video_translation_server.store.postgres import claims, line, log, requests, turns
 from video_translation_server.store.postgres.database import (
     AGAIN,
     BY_INDEX,
@@ -24,6 +24,7 @@ from video_translation_server.store.postgres.database import (
 from video_translation_server.store.postgres.days import Days
 from video_translation_server.store.postgres.doorbell import Doorbell
 from video_translation_server.store.postgres.jobs import Recorder, Recording
+from video_translation_server.store.postgres.late_ring import LateRing
 from video_translation_server.store.postgres.server import Looks, Server, real_now
 from video_translation_server.store.postgres.session import Session
 from video_translation_server.store.postgres.verb import EACH, One, Verb
@@ -32,6 +33,9 @@ from video_translation_server.store.postgres.writer import TRIES, Writer
 T = TypeVar("T")
 
 READERS = 4
+
+AGAIN_AFTER = 0.02
+"""Seconds after which a claim is worth another try that another server's claim was in the way of."""
 
 
 class Engine:
@@ -48,11 +52,14 @@ class Engine:
         self._log = Writer(Session(database, "log", log.leave_room), self._days, probe)
         self._queue = Writer(Session(database, "queue", settings=BY_INDEX), self._days, probe)
         self._doorbell = Doorbell(Session(database, "doorbell"), self._bells)
+        self._late_ring = LateRing(self._bells.deliveries, AGAIN_AFTER)
         self._recording: Verb[Recording, list[bool]] = Verb(Recorder(rules.ids).record)
         self._record_bells = (self._bells.jobs, self._bells.deliveries, self._bells.events)
         self._given: dict[str, int] = {}
         """The jobs that are this server's to move, and the version that each had."""
         self._looks = Looks(server)
+        self._looks_ahead = Looks(server, turns.AHEAD)
+        """For what is too late by a clock that was ahead."""
         self._per_endpoint = 0
         """The limit per endpoint that was claimed by last."""
 
@@ -129,6 +136,7 @@ class Engine:
         with contextlib.suppress(StoreError):  # the leases then run out by themselves
             await self._lease(lambda connection: line.give_back(connection, list(self._given), self._server))
         self._closed = True
+        self._late_ring.cancel()
         await self._doorbell.close()
         await self._pool.close()
 

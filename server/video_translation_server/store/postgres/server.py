@@ -45,10 +45,12 @@ LOOK_EVERY = 2.0
 
 
 class Looks:
-    """When to look for leases that ran out: not at every claim, and never later than one of ours runs out."""
+    """When to look for what nobody tells us: not at every claim, and never later than a lease of ours runs out."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, every: float = LOOK_EVERY) -> None:
+        """`every`: real seconds from one look to the next, at most."""
         self._server = server
+        self._every = every
         self._due = float("-inf")
 
     def is_due(self) -> bool:
@@ -56,7 +58,7 @@ class Looks:
         now = self._now()
         if now < self._due:
             return False
-        self._due = now + LOOK_EVERY
+        self._due = now + self._every
         return True
 
     def next_in(self, seconds: float | None) -> None:

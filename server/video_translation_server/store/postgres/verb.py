@@ -26,11 +26,14 @@ class Verb(Generic[A, T]):
         is_durable: Whether its commit waits for the disk. What does not can be undone by a power failure of the
             database.
         readdresses: It changes who is addressed by events: nobody appends any meanwhile.
+        goes_last: It comes after the others of its transaction, since it takes locks that these may wait for elsewhere,
+            and waits for nobody itself: so two servers never wait for each other in a circle.
     """
 
     carry_out: Callable[[Connection, Sequence[A]], Awaitable[Sequence[T]]]
     is_durable: bool = True
     readdresses: bool = False
+    goes_last: bool = False
 
 
 async def _each(connection: Connection, wishes: Sequence[One[Any]]) -> list[Any]:
@@ -42,6 +45,12 @@ EACH: Verb[One[Any], Any] = Verb(_each)
 
 LEASING: Verb[One[Any], Any] = Verb(_each, is_durable=False)
 """The same for what holds for a while only (decision 0021)."""
+
+CLAIMING: Verb[One[Any], Any] = Verb(_each, is_durable=False, goes_last=True)
+"""The same for claims, which lock what others lease."""
+
+LAST: Verb[One[Any], Any] = Verb(_each, goes_last=True)
+"""The same for what comes after all else that was asked for, claims among it."""
 
 READDRESSING: Verb[One[Any], Any] = Verb(_each, readdresses=True)
 """The same for changes of endpoints."""

@@ -24,7 +24,7 @@ from video_translation_server.store.postgres.database import (
 from video_translation_server.store.postgres.days import Days
 from video_translation_server.store.postgres.doubt import has_committed
 from video_translation_server.store.postgres.session import Session
-from video_translation_server.store.postgres.verb import EACH, One, Verb
+from video_translation_server.store.postgres.verb import LAST, One, Verb
 
 A = TypeVar("A")
 T = TypeVar("T")
@@ -84,7 +84,7 @@ class Writer:
         """Commit what was asked for, and `last` where the database can be reached; then end task and connection."""
         if not self._closed:
             with contextlib.suppress(StoreError):
-                await self.run(EACH, last)
+                await self.run(LAST, last)
         self._closed = True
         self._called.set()
         await self._task
@@ -93,6 +93,7 @@ class Writer:
         while self._calls or not self._closed:
             await self._called.wait()
             batch, self._calls = self._calls[:MAX_BATCH], self._calls[MAX_BATCH:]
+            batch.sort(key=lambda call: call.verb.goes_last)
             if not self._calls and not self._closed:
                 self._called.clear()
             if batch:

@@ -3,18 +3,15 @@
 What each verb promises is in `store.base.claims`, what it does in SQL in the noun modules.
 """
 
-import asyncio
 from collections.abc import Sequence
 
 from video_translation_server.model import Claim, Settlement
-from video_translation_server.store.postgres import claims, settlements
+from video_translation_server.store.postgres import claims, settlements, turns
+from video_translation_server.store.postgres.claims import Claimed
 from video_translation_server.store.postgres.database import Connection
 from video_translation_server.store.postgres.engine import Engine
 from video_translation_server.store.postgres.settlements import Settled
-from video_translation_server.store.postgres.verb import EACH, LEASING
-
-AGAIN_AFTER = 0.02
-"""Seconds after which a claim is worth another try that another server's claim was in the way of."""
+from video_translation_server.store.postgres.verb import CLAIMING, EACH, LEASING
 
 
 class ClaimVerbs(Engine):
@@ -32,21 +29,24 @@ class ClaimVerbs(Engine):
             per_endpoint=per_endpoint,
         )
 
-        async def lease_due(connection: Connection) -> list[Claim]:
+        async def lease_due(connection: Connection) -> Claimed:
             if self._looks.is_due() or per_endpoint != self._per_endpoint:
                 self._per_endpoint = per_endpoint
-                await claims.widen(connection, per_endpoint)
+                await turns.widen(connection, per_endpoint, now)
                 self._looks.next_in(await claims.expire(connection, wish.real_now))
+            if self._looks_ahead.is_due():
+                await turns.put_right(connection, now)
             claimed = await claims.claim(connection, wish)
-            if claimed:
+            if claimed.claims:
                 self._looks.next_in(lease)
-            if len(claimed) < limit and await claims.has_passed_over(connection, now):
-                # Whoever holds it is about to commit, and may leave something: nobody else would tell us.
-                asyncio.get_running_loop().call_later(AGAIN_AFTER, self._bells.deliveries.ring)
             return claimed
 
         # A lease that a power failure undoes is another's to take: what is settled under it is then lost.
-        return await self._queue.run(LEASING, lease_due)
+        claimed: Claimed = await self._queue.run(CLAIMING, lease_due)
+        if claimed.has_passed_over:
+            # Whoever holds it is about to commit, and may leave something: nobody else would tell us.
+            self._late_ring.ask()
+        return claimed.claims
 
     async def renew_claims(self, held: Sequence[Claim], *, lease: float) -> list[bool]:
         """Extend leases."""
@@ -77,8 +77,8 @@ class ClaimVerbs(Engine):
 
     async def next_delivery_due(self, now: float) -> float | None:
         """When something can be claimed next."""
-        return await self._read(lambda connection: claims.next_due(connection, now))
+        return await self._read(lambda connection: turns.next_due(connection, now))
 
     async def is_delivering(self, now: float) -> bool:
         """Whether anything is leased or could be."""
-        return await self._read(lambda connection: claims.is_busy(connection, now))
+        return await self._read(lambda connection: turns.is_busy(connection, now))
