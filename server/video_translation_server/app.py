@@ -80,7 +80,11 @@ async def running(
     names = Names(keeps_secrets=not settings.is_loopback)
     async with AsyncExitStack() as closing:
         store = await open_store(
-            settings.store, ids=ids or names.apart("store"), disable_after=settings.disable_after, probe=probe
+            settings.store,
+            ids=ids or names.apart("store"),
+            disable_after=settings.disable_after,
+            lease=settings.lease,
+            probe=probe,
         )
         closing.push_async_callback(store.close)
         ids, conduct = ids or names, Conduct(settings, store, names)

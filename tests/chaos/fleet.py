@@ -26,8 +26,9 @@ from tests.postgres import Cluster, create_database
 from tests.proxy import Proxy
 
 SERVERS = 3
-LEASE = 3.0
-FROZEN = 2 * LEASE
+LEASE = 6.0
+"""Seconds: the shortest under which nobody's lease runs out while another server is frozen (docs/operations.md)."""
+FROZEN = LEASE + 3.0
 """Seconds that a server is frozen: others have taken its leases over when it wakes."""
 TROUBLES = ("killed", "killed", "frozen", "cut off", "unreachable", "database restarted", "database killed")
 BETWEEN_READS = 0.5

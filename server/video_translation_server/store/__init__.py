@@ -20,7 +20,7 @@ from video_translation_server.store.base import (
     Retention,
     Store,
 )
-from video_translation_server.store.base.rules import DISABLE_AFTER
+from video_translation_server.store.base.rules import DISABLE_AFTER, LEASE
 from video_translation_server.store.sqlite import SqliteStore
 
 __all__ = [
@@ -53,7 +53,12 @@ async def migrate_store(url: str) -> int:
 
 
 async def open_store(
-    url: str, *, ids: Ids = random_id, disable_after: float = DISABLE_AFTER, probe: Probe = unobserved
+    url: str,
+    *,
+    ids: Ids = random_id,
+    disable_after: float = DISABLE_AFTER,
+    lease: float = LEASE,
+    probe: Probe = unobserved,
 ) -> Store:
     """Open the store that `url` names, migrated to the newest schema.
 
@@ -62,6 +67,7 @@ async def open_store(
             that several servers share.
         ids: Makes the ids of notices.
         disable_after: Seconds without a success after which a failing endpoint is disabled.
+        lease: Seconds that a claim holds; a shared store lets no server that fell silent hold up the others so long.
         probe: Called around commits; for test harnesses.
 
     Raises:
@@ -75,5 +81,5 @@ async def open_store(
     if scheme in ("postgresql", "postgres"):
         from video_translation_server.store.postgres import PostgresStore  # noqa: PLC0415  (a file needs no asyncpg)
 
-        return await PostgresStore.open(url, ids=ids, disable_after=disable_after, probe=probe)
+        return await PostgresStore.open(url, ids=ids, disable_after=disable_after, lease=lease, probe=probe)
     raise StoreError(f"no store engine for {scheme}://: give a file path, sqlite:///path or postgresql://...")

@@ -8,6 +8,7 @@ import pytest
 
 from tests.proxy import Proxy
 from tests.server.store.builders import (
+    LEASE,
     NOW,
     WORKSPACE,
     advanced,
@@ -24,7 +25,7 @@ from video_translation_server.errors import StoreError
 from video_translation_server.model import DeliveryState
 from video_translation_server.store import Store
 from video_translation_server.store.postgres import PostgresStore
-from video_translation_server.store.postgres.database import Database
+from video_translation_server.store.postgres.database import FAILURES, Connection, Database, longest_silence
 
 
 class Once:
@@ -185,3 +186,65 @@ async def test_a_database_that_cannot_be_reached_at_the_start_is_named_without_i
         await PostgresStore.open(url.replace("postgres:@", "postgres:geheim@"))
     assert "geheim" not in str(caught.value)
     assert "--store" in str(caught.value)
+
+
+# A server that is frozen in a transaction
+
+
+@pytest.mark.parametrize(("lease", "seconds"), [(3.0, 1.0), (6.0, 1.0), (12.0, 2.0), (30.0, 5.0), (600.0, 5.0)])
+def test_a_silent_server_is_cut_off_well_before_anothers_lease_runs_out(lease: float, seconds: float) -> None:
+    assert longest_silence(lease) == seconds
+
+
+async def test_what_a_silent_server_may_hold_follows_from_the_lease(proxy: Proxy) -> None:
+    store = await PostgresStore.open(proxy.url, lease=12)
+    try:
+        queue, log = [await writer._session.connection() for writer in (store._queue, store._log)]
+        assert [await allowed_silence(connection) for connection in (queue, log)] == ["2s", "2s"]
+        assert await store._read(allowed_silence) == "2s"
+    finally:
+        await store.close()
+
+
+async def allowed_silence(connection: Connection) -> str:
+    found: str = await connection.fetchval("SHOW idle_in_transaction_session_timeout")
+    return found
+
+
+async def hold(postgres_engine: PostgresEngine, delivery: int, silence: float) -> Connection:
+    """A connection as a server's that was frozen while it settled a delivery."""
+    connection = await Database(postgres_engine.url, silence).connect()
+    await connection.execute("BEGIN")
+    await connection.execute("SELECT 1 FROM deliveries WHERE id = $1 FOR NO KEY UPDATE", delivery)
+    return connection
+
+
+async def test_others_renew_their_leases_when_a_silent_server_is_cut_off(
+    store: Store, postgres_engine: PostgresEngine
+) -> None:
+    await store.create_endpoint(endpoint())
+    await store.record([created()])
+    held = await claim_one(store)
+    frozen = await hold(postgres_engine, held.delivery_id, silence=0.2)
+    assert await store.renew_claims([held], lease=LEASE) == [True]
+    with pytest.raises(FAILURES):
+        await frozen.execute("COMMIT")
+    assert await store.settle([settlement(held)], now=NOW) == [True]
+
+
+async def test_who_frees_leases_that_ran_out_does_not_wait_for_a_silent_server(
+    postgres_engine: PostgresEngine, tmp_path: Path
+) -> None:
+    real_time = RealTime()
+    store = await postgres_engine.open(tmp_path, real_time)
+    await store.create_endpoint(endpoint())
+    await store.record([created("job_1"), created("job_2")])
+    first, second = await claim(store)
+    frozen = await hold(postgres_engine, first.delivery_id, silence=60)
+    try:
+        real_time.advance(LEASE)
+        assert [again.delivery_id for again in await claim(store)] == [second.delivery_id]
+    finally:
+        await frozen.close()
+    assert [again.delivery_id for again in await claim(store)] == [first.delivery_id], "it is looked at again"
+    await store.close()

@@ -48,3 +48,6 @@ class Rules:
 
 DISABLE_AFTER = 3 * 86400.0
 """Seconds without a success after which a failing endpoint is disabled."""
+
+LEASE = 30.0
+"""Seconds that a claim holds, where nothing else is said."""

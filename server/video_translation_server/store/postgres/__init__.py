@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from video_translation_server.ids import Ids, random_id
 from video_translation_server.probe import Probe, unobserved
-from video_translation_server.store.base.rules import DISABLE_AFTER, Rules
-from video_translation_server.store.postgres.database import Database
+from video_translation_server.store.base.rules import DISABLE_AFTER, LEASE, Rules
+from video_translation_server.store.postgres.database import Database, longest_silence
 from video_translation_server.store.postgres.engine import READERS
 from video_translation_server.store.postgres.server import Server
 from video_translation_server.store.postgres.verbs.assets import AssetVerbs
@@ -42,6 +42,7 @@ class PostgresStore(
         *,
         ids: Ids = random_id,
         disable_after: float = DISABLE_AFTER,
+        lease: float = LEASE,
         real_time: Callable[[], float] | None = None,
         probe: Probe = unobserved,
     ) -> "PostgresStore":
@@ -51,13 +52,14 @@ class PostgresStore(
             url: `postgresql://user:password@host:port/database`, as libpq knows it.
             ids: Makes the ids of notices.
             disable_after: Seconds without a success after which a failing endpoint is disabled.
+            lease: Seconds that the servers' claims hold; by it the database breaks off those who fall silent.
             real_time: Unix seconds for leases, for tests; None: the database's time.
             probe: Called before and after each commit.
 
         Raises:
             StoreError: It cannot be reached, or its schema is newer than we are.
         """
-        database = Database(url)
+        database = Database(url, longest_silence(lease))
         number = await database.prepare()
         pool = await database.pool(READERS)
         store = cls(database, pool, Server(number, real_time), Rules(ids=ids, disable_after=disable_after), probe)

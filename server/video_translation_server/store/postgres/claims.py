@@ -114,19 +114,20 @@ LEFT JOIN jobs j ON j.n = c.job
 """
 _DUE_AT, _ENDPOINT = 16, 17
 
+# What somebody holds is passed over, and looked at again: who waits for a frozen server renews no lease meanwhile.
 _EXPIRE = f"""
-UPDATE deliveries SET claim_id = NULL, leased_until = NULL
-WHERE claim_id IS NOT NULL AND leased_until <= {REAL_NOW.format("$1")}
+WITH over AS MATERIALIZED (SELECT id FROM deliveries
+  WHERE claim_id IS NOT NULL AND leased_until <= {REAL_NOW.format("$1")} FOR NO KEY UPDATE SKIP LOCKED)
+UPDATE deliveries d SET claim_id = NULL, leased_until = NULL FROM over WHERE d.id = over.id
 """
-_RENEW = f"""
-UPDATE deliveries d SET leased_until = {REAL_NOW.format("$4")} + $3
-FROM unnest($1::bigint[], $2::bigint[]) AS given(id, claim_id)
-WHERE d.id = given.id AND d.claim_id = given.claim_id RETURNING d.id, d.claim_id
+_HELD = """
+WITH held AS MATERIALIZED (SELECT d.id
+  FROM deliveries d JOIN unnest($1::bigint[], $2::bigint[]) AS given(id, claim_id) USING (id, claim_id)
+  ORDER BY d.id FOR NO KEY UPDATE OF d) UPDATE deliveries d"""
+_RENEW = f"""{_HELD} SET leased_until = {REAL_NOW.format("$4")} + $3
+FROM held WHERE d.id = held.id RETURNING d.id, d.claim_id
 """
-_RELEASE = """
-UPDATE deliveries d SET claim_id = NULL, leased_until = NULL
-FROM unnest($1::bigint[], $2::bigint[]) AS given(id, claim_id) WHERE d.id = given.id AND d.claim_id = given.claim_id
-"""
+_RELEASE = f"{_HELD} SET claim_id = NULL, leased_until = NULL FROM held WHERE d.id = held.id"
 
 
 @dataclass(frozen=True, slots=True)

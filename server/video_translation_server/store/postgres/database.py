@@ -33,9 +33,7 @@ COMMAND_TIMEOUT = 30.0
 MIGRATION_TIMEOUT = 6 * 3600.0
 """Seconds that one step of the schema may take, or another server's steps: it may have to move every row."""
 
-IDLE_IN_TRANSACTION = 5.0
-"""Seconds after which the database breaks off a transaction whose server has fallen silent (frozen, or cut off): what
-it holds must not stop all others."""
+SILENT_SHARE, LEAST_SILENT, MOST_SILENT = 1 / 6, 1.0, 5.0
 
 LOST = (
     asyncpg.PostgresConnectionError,
@@ -61,7 +59,6 @@ _SETTINGS = {
     "application_name": "video-translation-server",
     "jit": "off",
     "timezone": "UTC",
-    "idle_in_transaction_session_timeout": f"{IDLE_IN_TRANSACTION:.0f}s",
     "tcp_keepalives_idle": "10",
     "tcp_keepalives_interval": "5",
     "tcp_keepalives_count": "3",
@@ -88,11 +85,22 @@ def as_ours(error: BaseException) -> BaseException:
     return error
 
 
+def longest_silence(lease: float) -> float:
+    """Seconds after which the database breaks off a transaction whose server has fallen silent (frozen, or cut off).
+
+    What it holds must not stop the others for so long that their leases run out under them, or what they have sent is
+    sent again. Renewal leaves a lease two thirds; and the silent server's two writers may end one after the other,
+    where one waits for the other's locks. Of a long lease 5 s are plenty; 1 s must be left to a server that is slow.
+    """
+    return min(max(lease * SILENT_SHARE, LEAST_SILENT), MOST_SILENT)
+
+
 @dataclass(frozen=True, slots=True)
 class Database:
-    """Where the database is."""
+    """Where the database is, and how long we may be silent there in a transaction, seconds."""
 
     url: str
+    silence: float = MOST_SILENT
 
     async def connect(self, settings: Mapping[str, str] | None = None) -> Connection:
         """A connection of one's own, with these settings beside ours; the caller closes it."""
@@ -100,7 +108,7 @@ class Database:
             self.url,
             timeout=CONNECT_TIMEOUT,
             command_timeout=COMMAND_TIMEOUT,
-            server_settings=_SETTINGS | dict(settings or {}),
+            server_settings=self._settings | dict(settings or {}),
         )
 
     async def pool(self, size: int) -> Any:
@@ -111,7 +119,7 @@ class Database:
             max_size=size,
             timeout=CONNECT_TIMEOUT,
             command_timeout=COMMAND_TIMEOUT,
-            server_settings=_SETTINGS,
+            server_settings=self._settings,
             reset=_leave,
         )
 
@@ -131,6 +139,10 @@ class Database:
         except (*FAILURES, ValueError) as error:
             raise StoreError(f"cannot open {self.shown}: {error}; give another --store") from error
         return number
+
+    @property
+    def _settings(self) -> dict[str, str]:
+        return _SETTINGS | {"idle_in_transaction_session_timeout": f"{round(self.silence * 1000)}ms"}
 
     @property
     def shown(self) -> str:
