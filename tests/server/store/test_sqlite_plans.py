@@ -26,6 +26,7 @@ from video_translation_server.store.sqlite import (
     pruning,
     requests,
     settlements,
+    spans,
     sweeps,
 )
 from video_translation_server.store.sqlite.database import Database
@@ -52,6 +53,9 @@ HOT: dict[str, tuple[str, set[str]]] = {
     ),
     "page of all failed jobs": (jobs._PAGES["of all, failed"], {"jobs_failed (workspace_id=?"}),
     "page of all completed jobs": (jobs._PAGES["of all, completed"], {"jobs_completed (<expr>=?"}),
+    "span of completed jobs": (spans.latest_span("jobs.n", jobs._ONLY_COMPLETED), {"jobs_completed (<expr><?)"}),
+    "span of deliveries": (spans.latest_span("deliveries.id"), {"deliveries_in_spans (<expr><?)"}),
+    "span of events": (spans.latest_span("events.position"), {"events_in_spans (<expr><?)"}),
     "jobs by status": (
         jobs._COUNTS["of the workspace"],
         {

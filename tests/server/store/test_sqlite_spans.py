@@ -28,6 +28,7 @@ OLDEST = f"{SPAN} AND n > :after ORDER BY n LIMIT :most"
 def connection() -> Iterator[apsw.Connection]:
     made = apsw.Connection(":memory:")
     made.execute("CREATE TABLE t (n INTEGER PRIMARY KEY, owner INTEGER)")
+    made.execute(f"CREATE INDEX t_of_second ON t (n >> {spans.BITS}) WHERE owner = 2")
     yield made
     made.close()
 
@@ -63,6 +64,20 @@ def test_a_gap_of_a_million_spans_costs_one_look(connection: apsw.Connection) ->
     connection.trace_v2(0, None)
     assert [row[0] for row in found] == [1, 2 * 10**11]
     assert len(looks) <= 7
+
+
+def test_spans_without_a_row_of_an_index_of_a_part_are_not_looked_into(connection: apsw.Connection) -> None:
+    connection.execute("DELETE FROM t")
+    connection.executemany("INSERT INTO t VALUES (?, 1)", [(span * SIZE + 1,) for span in range(100)])
+    connection.execute("INSERT INTO t VALUES (2, 2), (?, 2)", (50 * SIZE,))
+    looks = []
+    connection.trace_v2(apsw.SQLITE_TRACE_STMT, lambda event: looks.append(event["sql"]))
+    before, most = 100 * SIZE, 10
+    values = {"owner": 2, "most": most, "before": before}
+    found = spans.newest_first(connection, NEWEST, values, of="t.n", before=before, most=most, only="owner = 2")
+    connection.trace_v2(0, None)
+    assert [row[0] for row in found] == [50 * SIZE, 2]
+    assert len(looks) == 5, "two spans, each found and read, and nothing before them"
 
 
 class Meddled:

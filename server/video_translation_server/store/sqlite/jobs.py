@@ -42,6 +42,7 @@ _OF_ALL = (
     f"ON workspace_id = owner AND {{which}} AND {_OLDER} {_NEWEST_FIRST}) ORDER BY n DESC"
 )
 _OF_WORKSPACE = f"SELECT n, {JOB} FROM jobs WHERE workspace_id = :workspace AND {{which}} AND {_OLDER} {_NEWEST_FIRST}"
+_ONLY_COMPLETED = "status = 'completed' AND deleted_at IS NULL"
 _COMPLETED = f"n >> {spans.BITS} = :span AND status = 'completed'"
 _FAILED = "status = 'failed'"
 # Said in the words of the index, which is of a part of the jobs.
@@ -144,7 +145,9 @@ def page(
     }
     statement = _PAGES[f"{of}{_KINDS[wanted.status]}"]
     rows: list[Any] = (
-        spans.newest_first(connection, statement, values, of="jobs.n", before=before, most=limit + 1)
+        spans.newest_first(
+            connection, statement, values, of="jobs.n", before=before, most=limit + 1, only=_ONLY_COMPLETED
+        )
         if wanted.status is JobStatus.COMPLETED
         else connection.execute(statement, values).fetchall()
     )

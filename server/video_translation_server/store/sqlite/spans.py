@@ -15,7 +15,14 @@ BITS = 12
 
 
 def newest_first(
-    connection: apsw.Connection, statement: str, values: Mapping[str, Any], *, of: str, before: int, most: int
+    connection: apsw.Connection,
+    statement: str,
+    values: Mapping[str, Any],
+    *,
+    of: str,
+    before: int,
+    most: int,
+    only: str = "TRUE",
 ) -> list[Any]:
     """The first `most` rows whose number is below `before`, the newest first.
 
@@ -26,16 +33,25 @@ def newest_first(
         of: The table and its column of row numbers, as `events.position`.
         before: A number.
         most: Rows, as many as the statement gives at most.
+        only: What the rows have in common, in the words of the index by span. Where that is of a part of the table, no
+            span is looked into that has none of them.
+    """
+    found: list[Any] = []
+    latest = latest_span(of, only)
+    span = before - 1 >> BITS
+    while len(found) < most and (span := connection.execute(latest, (span,)).get) is not None:
+        found += connection.execute(statement, {**values, "span": span}).fetchall()
+        span -= 1
+    return found[:most]
+
+
+def latest_span(of: str, only: str = "TRUE") -> str:
+    """The query for the latest span, up to a given one, in which there is a row.
+
+    A log that is opened leaves a gap of many spans (decision 0035).
     """
     table, _, column = of.partition(".")
-    found: list[Any] = []
-    # From row to row, not from number to number: a log that is opened leaves a gap of many spans (decision 0035).
-    nearest = f"SELECT max({column}) FROM {table} WHERE {column} < ?"
-    while len(found) < most and (row := connection.execute(nearest, (before,)).get) is not None:
-        span = row >> BITS
-        found += connection.execute(statement, {**values, "span": span}).fetchall()
-        before = span << BITS
-    return found[:most]
+    return f"SELECT max({column} >> {BITS}) FROM {table} WHERE {only} AND {column} >> {BITS} <= ?"
 
 
 def oldest_first(
