@@ -169,6 +169,20 @@ async def test_the_first_success_makes_the_waiting_retries_due_at_once(store: St
     assert [held.delivery_id for held in await claim(store, NOW + 10)] == [held.delivery_id for held in bad]
 
 
+async def test_of_a_large_backlog_each_success_makes_a_part_due(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    for engine in ("sqlite", "postgres"):
+        monkeypatch.setattr(f"video_translation_server.store.{engine}.health.HURRIED_AT_ONCE", 2)
+    await backlog(store, 8)
+    *bad, one, two, three = await claim(store)
+    for number, held in enumerate(bad):
+        await store.settle([retry(held, NOW + 3600 + number)], now=NOW)
+    for good, part, failing_since in ((one, bad[:2], NOW + 60), (two, bad[2:4], NOW + 60), (three, bad[4:], None)):
+        await store.settle([settlement(good)], now=NOW + 60)
+        assert await health(store) == (EndpointStatus.ENABLED, failing_since)
+        assert [held.delivery_id for held in await claim(store, NOW + 60)] == [held.delivery_id for held in part]
+    assert [event_type for event_type, _ in await notices(store)] == ["endpoint.recovered"], "once"
+
+
 async def test_a_success_without_failures_before_it_hurries_nothing(store: Store) -> None:
     await backlog(store, 1)
     await store.record([created("job_later", now=NOW + 100)])

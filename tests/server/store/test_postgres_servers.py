@@ -33,6 +33,7 @@ from tests.server.store.builders import (
 from tests.server.store.engines import PostgresEngine, RealTime
 from video_translation_server.model import Job, JobStatus, Settlement, Workers
 from video_translation_server.store import Store
+from video_translation_server.store.postgres.database import Database
 
 Servers = Callable[[], Awaitable[Store]]
 
@@ -213,6 +214,28 @@ async def test_nothing_waits_for_ever_where_one_server_records_what_another_sett
         held = await claim_one(worker)
         assert held.sequence == 3
         await worker.settle([settlement(held)], now=NOW)
+
+
+async def test_a_recovery_waits_for_nobody_who_records_and_leaves_no_retry_behind(
+    start: Servers, postgres_engine: PostgresEngine
+) -> None:
+    """Who records holds what is open of its jobs; the one would have to wait for the other in a circle."""
+    store = await start()
+    await store.create_endpoint(endpoint(events=("video_translate.pending",)))
+    await store.record([created(f"job_{number}") for number in range(4)])
+    one, two, good, another = await claim(store)
+    await store.settle([retry(one, NOW + 3600), retry(two, NOW + 3600)], now=NOW)
+    recorder = await Database(postgres_engine.url).connect()
+    try:
+        async with recorder.transaction():
+            await recorder.execute("SELECT 1 FROM deliveries WHERE id = $1 FOR NO KEY UPDATE", one.delivery_id)
+            async with asyncio.timeout(10):
+                await store.settle([settlement(good)], now=NOW + 1)
+            assert [held.delivery_id for held in await claim(store, NOW + 1)] == [two.delivery_id]
+    finally:
+        await recorder.close()
+    await store.settle([settlement(another)], now=NOW + 2)
+    assert [held.delivery_id for held in await claim(store, NOW + 2)] == [one.delivery_id]
 
 
 class Racers:

@@ -13,7 +13,7 @@ from video_translation_server import lifecycle
 from video_translation_server.ids import random_id
 from video_translation_server.model import Claim, Delivered, DeliveryState, Workers
 from video_translation_server.store import DeliveryFilter, EventFilter, Retention
-from video_translation_server.store.base.rules import Rules
+from video_translation_server.store.base.rules import HURRIED_AT_ONCE, Rules
 from video_translation_server.store.sqlite import (
     claims,
     deliveries,
@@ -30,7 +30,6 @@ from video_translation_server.store.sqlite import (
     sweeps,
 )
 from video_translation_server.store.sqlite.database import Database
-from video_translation_server.store.sqlite.health import HURRIED_AT_ONCE
 
 LARGE = frozenset({"deliveries", "events", "jobs", "attempts", "idempotency"})
 BEFORE = "AND position < :position ORDER BY position DESC LIMIT :limit"

@@ -18,6 +18,10 @@ MAX_HURRIES = 3
 """How often a recovery may bring one delivery's retry forward: an event that the receiver cannot stomach must not
 be tried anew after each success of the others."""
 
+HURRIED_AT_ONCE = 500
+"""Retries that one success brings forward, the next one the next so many: a settlement is to be short, however large
+the backlog is."""
+
 RECOVERY_WORTH_TELLING = 60.0
 """Seconds of failing after which `endpoint.recovered` is told."""
 

@@ -4,12 +4,13 @@ Works inside the caller's transaction; what became of the deliveries themselves 
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from video_translation_server.model import Claim, Dead, Delivered, EndpointStatus, Gone, Settlement
 from video_translation_server.store.base.rules import (
     FIRST_PAUSE,
+    HURRIED_AT_ONCE,
     LONGEST_PAUSE,
     MAX_HURRIES,
     MAX_STRAIN,
@@ -24,6 +25,16 @@ from video_translation_server.wire.events import NOTICES, iso_time, notice_event
 _COLUMNS = "n, id, workspace_id, url, failing_since, strain, paused_until, status"
 # In one order, so that two servers never wait for each other in a circle.
 _HOLD = f"SELECT {_COLUMNS} FROM endpoints WHERE n = ANY($1::bigint[]) ORDER BY n FOR NO KEY UPDATE"
+
+_LATE = "endpoint = $1 AND settled_at IS NULL AND claim_id IS NULL AND due_at > $2 AND hurries < $3"
+# Whoever does this holds endpoints, and may not wait for deliveries any more: who records holds those of its jobs, in
+# another order. What is held is passed over.
+_HURRY = f"""
+WITH late AS MATERIALIZED (
+  SELECT id FROM deliveries WHERE {_LATE} ORDER BY due_at LIMIT $4 FOR NO KEY UPDATE SKIP LOCKED)
+UPDATE deliveries d SET due_at = $2, hurries = hurries + 1 FROM late WHERE d.id = late.id
+"""
+_ARE_LATE = f"SELECT EXISTS (SELECT 1 FROM deliveries WHERE {_LATE})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,24 +91,26 @@ class Ward:
     async def _recover(self, endpoint: _Endpoint) -> _Endpoint:
         """A success: the pause ends, one step of slowing down is taken back, and the backlog is due."""
         strain = max(endpoint.strain - 1, 0)
-        await self.connection.execute(
-            "UPDATE endpoints SET failing_since = NULL, paused_until = NULL, strain = $2 WHERE n = $1",
-            endpoint.number,
-            strain,
-        )
+        failing_since = None
         if endpoint.failing_since is not None:
-            await self.connection.execute(
-                "UPDATE deliveries SET due_at = $2, hurries = hurries + 1 WHERE endpoint = $1 AND settled_at IS NULL "
-                "AND claim_id IS NULL AND due_at > $2 AND hurries < $3",
-                endpoint.number,
-                self.now,
-                MAX_HURRIES,
-            )
+            # Are there more, the next success goes on with them, as if the endpoint had failed until now.
+            failing_since = self.now if await self._hurry(endpoint) else None
             if self.now - endpoint.failing_since >= RECOVERY_WORTH_TELLING:
                 self._tell("endpoint.recovered", endpoint, {"failing_since": iso_time(endpoint.failing_since)})
-        return _Endpoint(
-            endpoint.number, endpoint.id, endpoint.workspace_id, endpoint.url, None, strain, None, endpoint.status
+        await self.connection.execute(
+            "UPDATE endpoints SET failing_since = $2, paused_until = NULL, strain = $3 WHERE n = $1",
+            endpoint.number,
+            failing_since,
+            strain,
         )
+        return replace(endpoint, failing_since=failing_since, strain=strain, paused_until=None)
+
+    async def _hurry(self, endpoint: _Endpoint) -> bool:
+        """Make retries that wait for their time due; True where there are more."""
+        late = (endpoint.number, self.now, MAX_HURRIES)
+        await self.connection.execute(_HURRY, *late, HURRIED_AT_ONCE)
+        are_late: bool = await self.connection.fetchval(_ARE_LATE, *late)
+        return are_late
 
     async def _fail(self, endpoint: _Endpoint, settlements: Sequence[Settlement], *, also_answers: bool) -> None:
         """Failures: the endpoint may need a pause, and may be given up."""

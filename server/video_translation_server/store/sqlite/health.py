@@ -13,6 +13,7 @@ import msgspec
 from video_translation_server.model import Claim, Dead, Delivered, EndpointStatus, Gone, Settlement
 from video_translation_server.store.base.rules import (
     FIRST_PAUSE,
+    HURRIED_AT_ONCE,
     LONGEST_PAUSE,
     MAX_HURRIES,
     MAX_STRAIN,
@@ -25,9 +26,6 @@ from video_translation_server.wire.events import NOTICES, iso_time, notice_event
 _COLUMNS = "n, id, workspace_id, url, failing_since, strain, paused_until, status"
 _FAILING = f"SELECT {_COLUMNS} FROM endpoints WHERE n IN (SELECT value FROM json_each(?))"
 _UNWELL = f"{_FAILING} AND (failing_since IS NOT NULL OR strain > 0)"
-
-HURRIED_AT_ONCE = 500
-"""Retries that one success makes due: a settlement may run in the event loop, and a backlog be of any size."""
 
 _HURRY = """
 UPDATE deliveries SET due_at = :now, hurries = hurries + 1 WHERE id IN (
