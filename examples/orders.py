@@ -17,7 +17,7 @@ from video_translation_client import Event, InboxState, RetryLater, VideoTransla
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS ledger (entry INTEGER PRIMARY KEY, job_id TEXT, sequence INTEGER, status TEXT);
-CREATE TABLE IF NOT EXISTS handled (job_id TEXT PRIMARY KEY, sequence INTEGER);
+CREATE TABLE IF NOT EXISTS handled (job_id TEXT PRIMARY KEY, sequence INTEGER, goes_on INTEGER);
 CREATE TABLE IF NOT EXISTS place (one INTEGER PRIMARY KEY CHECK (one = 1), cursor TEXT);
 """
 
@@ -43,7 +43,10 @@ class Orders:
                     "INSERT INTO ledger (job_id, sequence, status) VALUES (?, ?, ?)",
                     (job_id, sequence, event.job.status),
                 )
-                self.connection.execute("INSERT OR REPLACE INTO handled VALUES (?, ?)", (job_id, sequence))
+                self.connection.execute(
+                    "INSERT OR REPLACE INTO handled (job_id, sequence, goes_on) VALUES (?, ?, ?)",
+                    (job_id, sequence, not event.job.terminal),
+                )
         except sqlite3.OperationalError as error:  # locked by another program, or no room: not booked
             raise RetryLater(1.0) from error
 
@@ -51,8 +54,13 @@ class Orders:
         """Tell the client where the database stands."""
         with self._lock:
             place = self.connection.execute("SELECT cursor FROM place").fetchone()
-            handled = dict(self.connection.execute("SELECT job_id, sequence FROM handled"))
-        return InboxState(cursor=place[0] if place else None, sequences=handled)
+            handled = self.connection.execute("SELECT job_id, sequence, goes_on FROM handled").fetchall()
+        return InboxState(
+            cursor=place[0] if place else None,
+            sequences={job_id: sequence for job_id, sequence, _ in handled},
+            # A service that is restored to an earlier point may end one of these with a sequence that is booked.
+            going_on={job_id for job_id, _, goes_on in handled if goes_on},
+        )
 
     def save(self, *, keep: Sequence[Event], done: Sequence[Event], cursor: str | None) -> None:
         """Store the cursor only: `book` has committed what is done, and what is not can be read from the log again."""

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from examples.orders import Orders
 from video_translation_client import Event, InboxError, InboxState, JobSnapshot
 from video_translation_client._durable import APPLICATION_ID, VERSION, SQLiteInbox
+from video_translation_client._inbox import Inbox
 
 DAY = 86_400.0
 STATUSES = ("pending", "running", "completed")
@@ -230,6 +232,32 @@ def test_an_inbox_of_the_first_version_goes_on_with_what_it_holds(path: Path) ->
     failed, again = event("a", 2, tag="end", status="failed"), event("b", 3, tag="again")
     inbox.save(keep=[failed, again], done=[], cursor=None)
     assert reopened(inbox, path).waiting == [running, done, failed]
+
+
+def test_the_ledger_of_the_examples_books_an_end_with_a_sequence_that_it_has_over_a_restart(path: Path) -> None:
+    """A service that was set back tells it; the ledger is an inbox, too."""
+    released: list[Event] = []
+
+    def started() -> tuple[Orders, Inbox]:
+        orders, inbox = Orders(str(path)), Inbox(released.append)
+        state = orders.load()
+        inbox.restore(state.sequences, state.event_ids, state.going_on)
+        return orders, inbox
+
+    for told in (
+        [event("a", 1), event("a", 2), event("b", 3)],
+        [event("a", 2, tag="again"), event("a", 2, tag="end", status="failed"), event("b", 3, tag="again")],
+        [event("a", 2, tag="twice", status="failed")],
+    ):
+        orders, inbox = started()
+        with closing(orders):
+            for one in told:
+                inbox.offer(one, pushed=True)
+            while released:
+                orders.book(released.pop(0))
+    with closing(sqlite3.connect(path)) as booked:
+        rows = booked.execute("SELECT job_id, sequence, status FROM ledger ORDER BY entry").fetchall()
+    assert rows == [("a", 1, "pending"), ("a", 2, "running"), ("b", 3, "completed"), ("a", 2, "failed")]
 
 
 def test_a_damaged_inbox_says_so(path: Path) -> None:
