@@ -118,15 +118,16 @@ class Inbox:
             self._forget()
 
     def knows(self, event: Event) -> bool:
-        """Whether this event was taken in before, by whatever way it came."""
+        """Whether this event was taken in before, by whatever way it came, or is progress that came too late."""
         with self._lock:
             if event.id in self._ids:
                 return True
-            if event.transition is None:
+            sequence, track = event.job.sequence, self._tracks.get(event.job.id)
+            if sequence is None or track is None:
                 return False
-            job_id, sequence = event.transition
-            track = self._tracks.get(job_id)
-            return track is not None and track.has(sequence, terminal=event.job.terminal)
+            if event.is_progress:
+                return sequence < track.last
+            return track.has(sequence, terminal=event.job.terminal)
 
     def offer(self, event: Event, *, pushed: bool) -> Receipt:
         """Take in an event, pushed or read from the log."""

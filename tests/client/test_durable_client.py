@@ -6,6 +6,7 @@ import re
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from tests.client.conftest import MakeClient
 from tests.client.fake_server import FakeServer
 from tests.client.recorder import Recorder
 from video_translation_client import Event, InboxError, InboxState, RetryLater, VideoTranslationClient
+from video_translation_client._durable import SQLiteInbox
 
 GUIDE = Path(__file__).resolve().parents[2] / "docs" / "guides" / "durable-inbox.md"
 BLOCKS = re.findall(r"```python\n(.*?)```", GUIDE.read_text("utf-8"), re.DOTALL)
@@ -77,6 +79,22 @@ def test_what_was_stored_and_not_handled_is_handled_by_the_next_start(
     recorder.wait_for(2)
     client.close()
     assert recorder.sequences(job_id) == [1, 2]
+
+
+def test_progress_that_came_too_late_is_not_stored_for_ever(
+    server: FakeServer, make_client: MakeClient, path: Path, recorder: Recorder
+) -> None:
+    client = make_client(inbox=path)
+    client.register_webhook(recorder)
+    job_id = server.new_job()
+    server.move(job_id, "completed")
+    assert server.push(*server.log) == [204, 204]
+    late = server.log[0] | {"event_id": "evt_late", "event_type": "video_translate.progress"}
+    assert server.push(late) == [204]
+    recorder.wait_for(2)
+    client.close()
+    with closing(SQLiteInbox(path)) as inbox:
+        assert inbox.load().waiting == []
 
 
 def test_a_second_start_after_a_clean_end_repeats_nothing(

@@ -160,6 +160,9 @@ def test_progress_passes_without_advancing_and_never_after_its_time() -> None:
     assert box.inbox.offer(progress, pushed=True).verdict is Verdict.DUPLICATE
     assert box.push(3) == [Verdict.RELEASED]
     late = event("a", 2, kind="video_translate.progress", tag="p2")
+    assert box.inbox.knows(late)
+    assert not box.inbox.knows(event("a", 3, kind="video_translate.progress", tag="p3"))
+    assert not box.inbox.knows(event("b", 1, kind="video_translate.progress", tag="p4"))
     assert box.inbox.offer(late, pushed=True).verdict is Verdict.STALE
 
 
