@@ -51,12 +51,13 @@ class Probe:
         self._endpoint_id: str | None = None
         self._event_ids: set[str] = set()
         self._pending = False
+        self._asking = False  # the service may have made a test delivery whose event we cannot name yet
 
     def begin(self, endpoint_id: str, *, delay: float = 0.0) -> None:
         """Test an endpoint in `delay` seconds; a test before it is forgotten."""
         with self._lock:
             self._endpoint_id, self._pending = endpoint_id, True
-        self._upkeep.schedule(_KEY, delay, self._ask)
+            self._upkeep.schedule(_KEY, delay, self._ask)
 
     def cancel(self) -> None:
         """Forget the test that is under way."""
@@ -65,32 +66,48 @@ class Probe:
         self._upkeep.cancel(_KEY)
 
     def takes(self, event: Event) -> bool:
-        """Whether this delivery is our test and nobody else's to see; with that it has arrived."""
+        """Whether this delivery is our test and nobody else's to see; with that it has arrived.
+
+        It may come, and come again, before the answer that says which event it is.
+        """
         if event.type != TEST_EVENT:
             return False
         with self._lock:
-            ours = self._pending or event.id in self._event_ids
+            ours = self._pending or self._asking or event.id in self._event_ids
+            if ours:
+                self._event_ids.add(event.id)
         if ours:
             self._decide(True, "the test delivery arrived", again=True)
         return ours
 
     def _ask(self) -> float | None:
         with self._lock:
-            endpoint_id, pending = self._endpoint_id, self._pending
-        if endpoint_id is None or not pending:
-            return None
+            endpoint_id, self._asking = self._endpoint_id, self._pending
+            if endpoint_id is None or not self._asking:
+                return None
         try:
-            delivery = self._transport.send(test_endpoint(endpoint_id), timeout=_TIMEOUT)
+            delivery = self._order(endpoint_id)
         except VideoTranslationError as error:
             if is_passing(error):
                 return self._looks[-1]
-            self._decide(True, "the service makes no test deliveries")
+            if endpoint_id == self._endpoint_id:
+                self._decide(True, "the service makes no test deliveries")
             return None
-        with self._lock:
-            self._event_ids.add(delivery.event_id)
         looks = iter(self._looks)
-        self._upkeep.schedule(_KEY, next(looks), lambda: self._look(delivery.id, looks))
+        with self._lock:
+            if self._pending and endpoint_id == self._endpoint_id:
+                self._upkeep.schedule(_KEY, next(looks), lambda: self._look(delivery.id, looks))
         return None
+
+    def _order(self, endpoint_id: str) -> Delivery:
+        """Have the service make a test delivery; from here on it may come at any time."""
+        try:
+            delivery = self._transport.send(test_endpoint(endpoint_id), timeout=_TIMEOUT)
+            with self._lock:
+                self._event_ids.add(delivery.event_id)
+        finally:
+            self._asking = False
+        return delivery
 
     def _look(self, delivery_id: str, looks: object) -> float | None:
         with self._lock:
