@@ -34,7 +34,7 @@ class Worker:
     """Claims due deliveries and attempts them, at most `concurrency` at a time.
 
     A lease passes three stations: claimed ahead (`_ahead`), under way (`_under_way`), ended but not yet settled
-    (`_finished`, then `_settling`).
+    (`_finished`, then `_settling`). From the first it may go back unsent (`_stale`).
     """
 
     def __init__(
@@ -67,6 +67,7 @@ class Worker:
         self._probe = probe
         self._monotonic = monotonic
         self._ahead: deque[tuple[Claim, float]] = deque()  # with when its lease may end
+        self._stale: list[Claim] = []
         self._under_way: dict[asyncio.Future[Outcome], Flight] = {}
         self._finished: list[Settlement] = []
         self._settling: list[Settlement] = []
@@ -123,6 +124,8 @@ class Worker:
         A bell alone settles nothing: what is to be sent now does not wait for the disk on behalf of what was.
         """
         steps = []
+        if self._stale:
+            steps.append(self._give_back())
         if self._settles:
             self._stop_lingering()
             if self._finished:
@@ -162,6 +165,7 @@ class Worker:
         while self._ahead and len(self._under_way) < self._concurrency and not self._stopping:
             claim, lease_ends = self._ahead.popleft()
             if self._monotonic() >= lease_ends:
+                self._stale.append(claim)  # for the store it may still be leased, until we say that we do not send it
                 self._lose(claim)
                 continue
             try:
@@ -173,9 +177,14 @@ class Worker:
             flight.outcome.add_done_callback(self._end)
 
     def _lose(self, claim: Claim) -> None:
-        """Leave a claim to whoever gets it next: it was not sent, and its lease has run out."""
+        """Leave a claim to whoever gets it next: it was not sent, and its lease has run out or is another's."""
         log_lost(claim)
         self._wake.set()  # it may be us
+
+    async def _give_back(self) -> None:
+        """Free what was given up unsent; where that fails, the leases run out by themselves."""
+        stale, self._stale = self._stale, []
+        await self._store.release(stale)
 
     def _end(self, outcome: asyncio.Future[Outcome]) -> None:
         """An attempt has ended: it is settled at once when nothing else is under way, else soon, with others."""
@@ -264,9 +273,10 @@ class Worker:
             if self._finished:
                 await self._settle()
             ahead = [claim for claim, _ in self._ahead]
-            await self._store.release([*ahead, *(flight.claim for flight in aborted.values())])
+            await self._store.release([*self._stale, *ahead, *(flight.claim for flight in aborted.values())])
         self._stop_lingering()
         self._ahead.clear()
+        self._stale = []
         self._finished = []
 
 
