@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-READY_WITHIN = 15.0
+READY_WITHIN = 60.0
 """Seconds in which a started server must answer."""
 
 

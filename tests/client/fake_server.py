@@ -24,6 +24,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import httpx
 
 from tests.client.fake_collections import WORDS, FakeAssets, FakeBatches, read_form
+from tests.waiting import PATIENCE
 
 Answer = tuple[int, dict[str, Any]]
 STATUS_TYPES = {
@@ -84,7 +85,7 @@ class FakeServer(FakeAssets, FakeBatches):
             self._httpd.shutdown()
             self._httpd.server_close()
             self._httpd.cut()
-            self._thread.join(5)
+            self._thread.join(PATIENCE)
             self._httpd = None
 
     @property
@@ -95,7 +96,7 @@ class FakeServer(FakeAssets, FakeBatches):
         with self.lock:
             return self.requests[name]
 
-    def wait_for(self, condition: Callable[[], bool], timeout: float = 10.0) -> None:
+    def wait_for(self, condition: Callable[[], bool], timeout: float = PATIENCE) -> None:
         with self.changed:
             assert self.changed.wait_for(condition, timeout), "the fake server waited in vain"
 

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Self
 
+from tests.waiting import PATIENCE
+
 CONTENT = bytes(range(256)) * 1024
 ETAG = '"v1"'
 
@@ -58,7 +60,7 @@ class FileHost:
     def __exit__(self, *_: object) -> None:
         self._httpd.shutdown()
         self._httpd.server_close()
-        self._thread.join(5)
+        self._thread.join(PATIENCE)
 
     @property
     def url(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+from tests.waiting import PATIENCE
 from video_translation_client import Event
 
 
@@ -19,7 +20,7 @@ class Recorder:
             self.threads.add(threading.current_thread().name)
             self._changed.notify_all()
 
-    def wait_for(self, count: int, timeout: float = 10.0) -> list[Event]:
+    def wait_for(self, count: int, timeout: float = PATIENCE) -> list[Event]:
         with self._changed:
             assert self._changed.wait_for(lambda: len(self.events) >= count, timeout), (
                 f"only {len(self.events)} of {count} events came: {self.events}"

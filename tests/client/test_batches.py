@@ -10,6 +10,7 @@ import pytest
 from tests.client.conftest import NEVER, MakeClient
 from tests.client.fake_server import FakeServer, error
 from tests.client.recorder import Recorder
+from tests.waiting import PATIENCE
 from video_translation_client import (
     AsyncVideoTranslationClient,
     BatchItem,
@@ -50,7 +51,7 @@ def test_a_batch_is_started_and_its_jobs_are_waited_for(server: FakeServer, make
     assert batch.snapshot.counts == {"pending": 3, "running": 0, "completed": 0, "failed": 0}
     assert list(batch.jobs.by_language) == ["French", "German", "Polish"]
     server.push(*[server.move(job.id, "completed") for job in batch.jobs])
-    assert [end.status for end in batch.jobs.result(10)] == ["completed"] * 3
+    assert [end.status for end in batch.jobs.result(PATIENCE)] == ["completed"] * 3
     assert client.batches.get(batch.id).terminal
 
 
@@ -119,7 +120,12 @@ async def test_the_async_client_does_the_same(server: FakeServer, tmp_path: Path
         await client.register_webhook()
         batch = await client.batches.create([*TWO, {"video": video, "output_languages": ["Thai"]}])
         server.push(*[server.move(job.id, "completed") for job in batch.jobs])
-        assert [end.output_language for end in await batch.jobs.result(10)] == ["French", "German", "Polish", "Thai"]
+        assert [end.output_language for end in await batch.jobs.result(PATIENCE)] == [
+            "French",
+            "German",
+            "Polish",
+            "Thai",
+        ]
         assert [item.job_id async for item in client.batches.items(batch.id)] == [job.id for job in batch.jobs]
         again = await client.batches.follow(batch.id)
         assert list(again.jobs) == list(batch.jobs)

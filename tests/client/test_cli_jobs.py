@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests.client.fake_server import FakeServer
+from tests.waiting import PATIENCE
 from video_translation_client.cli.program import cli
 
 Run = Callable[..., Result]
@@ -38,7 +39,7 @@ def ending(server: FakeServer) -> Iterator[Callable[[str], None]]:
     def end_as(status: str) -> None:
         def move() -> None:
             with server.changed:
-                assert server.changed.wait_for(lambda: bool(server.jobs), 10)
+                assert server.changed.wait_for(lambda: bool(server.jobs), PATIENCE)
                 for job_id in server.jobs:
                     server.move(job_id, "running", progress=50)
                     server.move(job_id, status, progress=100)
@@ -48,7 +49,7 @@ def ending(server: FakeServer) -> Iterator[Callable[[str], None]]:
 
     yield end_as
     for thread in threads:
-        thread.join(10)
+        thread.join(PATIENCE)
 
 
 def test_submit_makes_a_job_per_language_and_sends_what_was_said(server: FakeServer, run: Run) -> None:

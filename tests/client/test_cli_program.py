@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from tests.client.fake_server import FakeServer
+from tests.waiting import PATIENCE
 from video_translation_client.cli.program import cli
 
 PROGRAM = [sys.executable, "-m", "video_translation_client"]
@@ -46,7 +47,9 @@ def test_completion_scripts(shell: str, mark: str) -> None:
 
 def test_the_shell_completes_commands() -> None:
     asked = {"_VIDEO_TRANSLATION_COMPLETE": "bash_complete", "COMP_WORDS": "video-translation sta", "COMP_CWORD": "1"}
-    done = subprocess.run(PROGRAM, env=os.environ | asked, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(
+        PROGRAM, env=os.environ | asked, capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
     assert done.stdout.split() == ["plain,status"]
 
 
@@ -67,7 +70,7 @@ finally:
     print(*sys.modules, file=sys.stderr)
 """
     done = subprocess.run(
-        [sys.executable, "-c", program, *words], capture_output=True, text=True, timeout=30, check=False
+        [sys.executable, "-c", program, *words], capture_output=True, text=True, timeout=PATIENCE, check=False
     )
     assert "video_translation_client.cli.jobs" in done.stderr.split()
     assert unwanted & set(done.stderr.split()) == set()
@@ -78,7 +81,7 @@ def test_a_broken_pipe_is_quiet(server: FakeServer) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     words = [*PROGRAM, "--base-url", server.url, "status"]
-    done = subprocess.run(words, stdout=writing, stderr=subprocess.PIPE, timeout=30, check=False)
+    done = subprocess.run(words, stdout=writing, stderr=subprocess.PIPE, timeout=PATIENCE, check=False)
     os.close(writing)
     assert (done.returncode, done.stderr) == (141, b"")
 
@@ -90,11 +93,11 @@ def test_a_signal_ends_it_without_a_traceback_and_deletes_its_endpoint(
     job_id = server.new_job()
     words = [*PROGRAM, "--base-url", server.url, "watch", job_id, "--mode", "webhook"]
     process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    server.wait_for(lambda: bool(server.endpoints), 20)
+    server.wait_for(lambda: bool(server.endpoints), PATIENCE)
     assert process.stdout is not None
     assert process.stdout.readline().startswith(job_id)
     process.send_signal(number)
-    _, errors = process.communicate(timeout=20)
+    _, errors = process.communicate(timeout=PATIENCE)
     assert (process.returncode, errors) == (code, "")
     assert server.endpoints == {}
 

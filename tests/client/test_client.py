@@ -6,7 +6,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 
 import pytest
 
@@ -14,6 +13,7 @@ import video_translation_client
 from tests.client.conftest import FAST, MakeClient
 from tests.client.fake_server import Answer, FakeServer, error
 from tests.client.recorder import Recorder
+from tests.waiting import PATIENCE, until
 from video_translation_client import (
     ClientClosedError,
     Event,
@@ -169,7 +169,7 @@ def test_a_callback_that_raises_does_no_harm(
     (job,) = client.translate("https://v", ["French"])
     server.move(job.id, "completed")
     assert server.push(*server.log) == [204, 204]
-    assert job.result(10).terminal
+    assert job.result(PATIENCE).terminal
     recorder.wait_for(2)
     client.close()
     assert caplog.text.count("Traceback") == 2
@@ -185,14 +185,14 @@ def test_close_runs_the_queued_callbacks_and_takes_everything_down(server: FakeS
     release, seen = threading.Event(), Recorder()
 
     def slow(event: Event) -> None:
-        release.wait(10)
+        release.wait(PATIENCE)
         seen(event)
 
     registration = client.register_webhook(slow)
     (job, pending) = client.translate("https://v", ["French", "German"])
     server.move(job.id, "completed")
     server.push(*server.log)
-    assert job.result(10).terminal
+    assert job.result(PATIENCE).terminal
     threading.Timer(0.05, release.set).start()
     client.close()
     client.close()
@@ -228,10 +228,10 @@ def test_close_wakes_a_callback_that_waits_for_a_job_that_will_not_come(
     client.register_webhook(wait)
     (job,) = client.translate("https://v", ["French"])
     server.push(server.log[0])
-    assert entered.wait(10)
+    assert entered.wait(PATIENCE)
     began = time.monotonic()
     client.close()
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < PATIENCE
     assert len(raised) == 1
 
 
@@ -246,7 +246,7 @@ def test_close_from_a_callback_works(server: FakeServer, make_client: MakeClient
     client.register_webhook(close)
     server.new_job()
     server.push(server.log[0])
-    assert closed.wait(10)
+    assert closed.wait(PATIENCE)
     assert server.endpoints == {}
 
 
@@ -265,7 +265,9 @@ def test_a_program_that_forgets_to_close_leaves_no_endpoint_behind(server: FakeS
         "import sys; from video_translation_client import VideoTranslationClient as Client;"
         "client = Client(sys.argv[1]); client.register_webhook(print); client.translate('https://v', ['French'])"
     )
-    done = subprocess.run([sys.executable, "-c", program, server.url], capture_output=True, timeout=30, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", program, server.url], capture_output=True, timeout=PATIENCE, check=False
+    )
     assert (done.returncode, done.stderr) == (0, b"")
     assert server.count("create_endpoint") == 1
     assert server.endpoints == {}
@@ -320,10 +322,10 @@ def test_a_connection_error_during_a_poll_is_logged_and_survived(
     client = make_client(poll=FAST, max_retries=0)
     (job,) = client.translate("https://v", ["French"])
     server.stop()
-    _until(lambda: "no answer from" in caplog.text)
+    until(lambda: "no answer from" in caplog.text)
     server.start()
     server.move(job.id, "completed")
-    assert job.result(10).status == "completed"
+    assert job.result(PATIENCE).status == "completed"
 
 
 def test_a_closing_client_does_not_sit_out_its_retries(make_client: MakeClient) -> None:
@@ -332,7 +334,7 @@ def test_a_closing_client_does_not_sit_out_its_retries(make_client: MakeClient) 
     slow = PollPolicy(first=0.01, factor=1.0, cap=0.01, jitter=0.0)
     client = make_client(f"http://127.0.0.1:{port}", max_retries=50, poll=slow)
     client.job("vt_1")
-    _until(lambda: client.metrics().retries > 0)
+    until(lambda: client.metrics().retries > 0)
     client.close()
     assert "video-translation-upkeep" not in {thread.name for thread in threading.enumerate()}
 
@@ -342,11 +344,3 @@ def test_durations_know_their_percentiles() -> None:
     assert (durations.p50, durations.p99, durations.max, durations.count) == (50, 99, 100, 100)
     assert (Durations().p50, Durations().p99, Durations().max) == (None, None, None)
     assert Durations((7.0,)).p50 == 7.0
-
-
-def _until(condition: Callable[[], bool], timeout: float = 10.0) -> None:
-    deadline = time.monotonic() + timeout
-    pause = threading.Event()
-    while not condition():
-        assert time.monotonic() < deadline
-        pause.wait(0.005)

@@ -13,6 +13,7 @@ import pytest
 
 from tests.client.conftest import FAST, NEVER, MakeClient
 from tests.client.fake_server import FakeServer, error
+from tests.waiting import PATIENCE
 from video_translation_client import (
     AsyncVideoTranslationClient,
     ClientClosedError,
@@ -88,7 +89,7 @@ def test_what_cannot_stand_in_a_header_is_refused_and_never_shown(value: str, ma
 def test_a_call_may_have_a_timeout_of_its_own(server: FakeServer, make_client: MakeClient) -> None:
     release = threading.Event()
     server.new_job()
-    server.overrides["job"] = lambda: error(500, "x") if not release.wait(10) else None
+    server.overrides["job"] = lambda: error(500, "x") if not release.wait(PATIENCE) else None
     client = make_client(max_retries=0)
     with pytest.raises(ConnectionError, match="no answer"):
         client.get_job("vt_1", timeout=0.05)
@@ -139,7 +140,7 @@ def test_the_first_of_several_servers_that_works_is_used(server: FakeServer) -> 
     with VideoTranslationClient([gone.url, server.url], max_retries=0, poll=FAST, safety_net=NEVER) as client:
         (job,) = client.translate("https://v", ["French"])
         server.move(job.id, "completed")
-        assert job.result(10).status == "completed"
+        assert job.result(PATIENCE).status == "completed"
         assert client.base_url == server.url
     with pytest.raises(ValueError, match="base_url"):
         VideoTranslationClient([server.url, "localhost:1"])
@@ -179,7 +180,7 @@ async def test_the_async_client_does_what_the_blocking_one_does(server: FakeServ
         server.move(job.id, "completed")
         await asyncio.to_thread(server.push, *server.log)
         assert (await job).status == "completed"
-        assert (await registration.wait_for("completed", 10)) is not None
+        assert (await registration.wait_for("completed", PATIENCE)) is not None
         assert await registration.wait_for("failed", 0.01) is None
         assert [event.id async for event in client.list_events("cur_0")] == ["evt_1", "evt_2"]
         answer = await client.with_raw_response.get_job(job.id)

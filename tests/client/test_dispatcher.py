@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.client.recorder import Recorder
+from tests.waiting import PATIENCE
 from video_translation_client import ClientClosedError, Event, JobSnapshot, RetryLater
 from video_translation_client._dispatcher import Dispatcher
 from video_translation_client._metrics import Meter
@@ -112,11 +113,11 @@ def test_stop_gives_up_on_a_stuck_callback_and_says_what_is_lost(
 
     def stuck(_: Event) -> None:
         entered.set()
-        let_go.wait(10)
+        let_go.wait(PATIENCE)
 
     dispatcher.add(stuck)
     dispatcher.publish(event(1))
-    assert entered.wait(10)
+    assert entered.wait(PATIENCE)
     dispatcher.remove(stuck)
     dispatcher.add(recorder)
     dispatcher.publish(event(2))
@@ -126,7 +127,7 @@ def test_stop_gives_up_on_a_stuck_callback_and_says_what_is_lost(
     thread = dispatcher._thread
     let_go.set()
     assert thread is not None
-    thread.join(10)
+    thread.join(PATIENCE)
     assert recorder.events == []
 
 
@@ -139,7 +140,7 @@ def test_stop_from_a_callback_does_not_wait_for_itself(dispatcher: Dispatcher, r
 
     dispatcher.add(stop)
     dispatcher.publish(event(1))
-    assert stopped.wait(10)
+    assert stopped.wait(PATIENCE)
     with pytest.raises(ClientClosedError):
         dispatcher.add(recorder)
     dispatcher.publish(event(2))
@@ -158,7 +159,7 @@ def test_subscribers_get_the_same_order_and_do_not_wait_for_callbacks(
 ) -> None:
     let_go = threading.Event()
     taken: list[str] = []
-    dispatcher.add(lambda _: let_go.wait(10))
+    dispatcher.add(lambda _: let_go.wait(PATIENCE))
     dispatcher.add(recorder)
     dispatcher.subscribe(lambda item: taken.append(item.id))
     for number in (1, 2):
@@ -203,7 +204,7 @@ def test_an_endless_wish_for_later_ends_with_the_client_and_its_end_may_take_for
 
     dispatcher.add(busy)
     dispatcher.publish(event(1))
-    assert asked.wait(10)
+    assert asked.wait(PATIENCE)
     dispatcher.stop(float("inf"))
     assert done == []
     assert "was not handled before the client closed" in caplog.text
@@ -220,6 +221,6 @@ def test_what_is_dropped_at_the_end_is_not_marked(meter: Meter) -> None:
 
     dispatcher.add(busy)
     dispatcher.publish(event(1))
-    assert asked.wait(10)
+    assert asked.wait(PATIENCE)
     dispatcher.stop(5)
     assert done == []

@@ -15,6 +15,7 @@ import pytest
 from tests.client.conftest import NEVER, MakeClient
 from tests.client.fake_server import FakeServer
 from tests.client.file_host import CONTENT, FileHost, Script
+from tests.waiting import PATIENCE
 from video_translation_client import (
     AsyncVideoTranslationClient,
     ClientClosedError,
@@ -369,12 +370,12 @@ async def test_a_download_that_is_cancelled_leaves_nothing(server: FakeServer, h
 
     def hang() -> None:
         asked.set()
-        go_on.wait(10)
+        go_on.wait(PATIENCE)
 
     host.scripts = [Script(before=hang)]
     async with AsyncVideoTranslationClient(server.url, poll=NEVER, safety_net=NEVER) as client:
         running = asyncio.create_task(client.job(completed(server, host.url)).download(folder))
-        assert await asyncio.to_thread(asked.wait, 10)
+        assert await asyncio.to_thread(asked.wait, PATIENCE)
         assert len(names(folder)) == 1
         running.cancel()
         with pytest.raises(asyncio.CancelledError):

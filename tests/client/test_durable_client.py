@@ -14,6 +14,7 @@ import pytest
 from tests.client.conftest import MakeClient
 from tests.client.fake_server import FakeServer
 from tests.client.recorder import Recorder
+from tests.waiting import PATIENCE
 from video_translation_client import Event, InboxError, InboxState, RetryLater, VideoTranslationClient
 from video_translation_client._durable import SQLiteInbox
 
@@ -63,14 +64,14 @@ def test_what_was_stored_and_not_handled_is_handled_by_the_next_start(
 
     def stuck(_: Event) -> None:
         entered.set()
-        let_go.wait(10)
+        let_go.wait(PATIENCE)
 
     client = make_client(inbox=path)
     client.register_webhook(stuck)
     job_id = server.new_job()
     server.move(job_id, "completed")
     assert server.push(*server.log) == [204, 204]
-    assert entered.wait(10)
+    assert entered.wait(PATIENCE)
     crash(client, server)
     let_go.set()
 
@@ -165,7 +166,7 @@ def test_what_waits_to_be_tried_again_survives_the_end(
     client.register_webhook(busy)
     job_id = server.new_job()
     server.push(*server.log)
-    assert asked.wait(10)
+    assert asked.wait(PATIENCE)
     client.close()
     client = make_client(inbox=path)
     client.register_webhook(recorder)
@@ -186,7 +187,7 @@ def test_a_callback_that_raises_has_handled_its_event(
     client.register_webhook(broken)
     job_id = server.new_job()
     server.push(*server.log)
-    assert called.wait(10)
+    assert called.wait(PATIENCE)
     client.close()
     client = make_client(inbox=path)
     client.register_webhook(recorder)

@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 
 from tests.client.fake_server import FakeServer
+from tests.waiting import PATIENCE
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(240)
 
 
 class Process:
@@ -41,11 +42,11 @@ class Process:
 
     def kill(self) -> None:
         self.child.kill()
-        assert self.child.wait(10) == -9
+        assert self.child.wait(PATIENCE) == -9
 
     def end(self) -> None:
         """End it as Ctrl-D would, and take whatever it still says."""
-        self.child.communicate(timeout=20)
+        self.child.communicate(timeout=PATIENCE)
         assert self.child.returncode == 0
 
 
@@ -72,7 +73,7 @@ class Scene:
         finally:
             if process.child.poll() is None:
                 process.child.kill()
-            process.child.wait(10)
+            process.child.wait(PATIENCE)
             for stream in (process.child.stdin, process.child.stdout):
                 if stream is not None:
                     stream.close()
@@ -146,5 +147,5 @@ def test_the_example_books_what_is_pushed_until_it_is_interrupted(server: FakeSe
         server.push(*server.log)
         assert child.stdout.readline() == "booked: job vt_2 is pending (sequence 1)\n"
         child.send_signal(signal.SIGINT)
-        assert child.wait(20) == 0
+        assert child.wait(PATIENCE) == 0
     assert server.endpoints == {}

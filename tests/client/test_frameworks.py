@@ -25,6 +25,7 @@ from django.urls import path
 from tests.client.conftest import MakeClient
 from tests.client.fake_server import FakeServer, sign
 from tests.client.recorder import Recorder
+from tests.waiting import PATIENCE
 from video_translation_client import VideoTranslationClient
 from video_translation_client._receiver import MAX_BODY, MAX_HEADERS
 from video_translation_client.integrations.django import async_webhook_view
@@ -79,7 +80,7 @@ def url(request: pytest.FixtureRequest, client: VideoTranslationClient) -> Itera
         yield f"http://127.0.0.1:{port}{PATH}"
         server.shutdown()
         server.server_close()
-        thread.join(10)
+        thread.join(PATIENCE)
 
 
 def routes(view: Any) -> override_settings:
@@ -95,7 +96,7 @@ def test_deliveries_reach_the_callback_which_runs_elsewhere_and_may_raise(
     released = threading.Event()
 
     def slow_and_broken(_: object) -> None:
-        released.wait(10)
+        released.wait(PATIENCE)
         raise RuntimeError("mine")
 
     client.on_event(slow_and_broken)
@@ -104,7 +105,7 @@ def test_deliveries_reach_the_callback_which_runs_elsewhere_and_may_raise(
     server.move(job.id, "completed")
     assert server.push(*server.log) == [204, 204]
     released.set()
-    assert job.result(10).status == "completed"
+    assert job.result(PATIENCE).status == "completed"
     recorder.wait_for(2)
     assert recorder.threads == {"video-translation-callbacks"}
     client.close()
@@ -140,7 +141,7 @@ def test_a_chunked_body_is_read_by_flask_up_to_the_limit(client: VideoTranslatio
     assert httpx.post(url, content=iter([b"x" * MAX_BODY, b"xx"]), headers=headers).status_code == 413
     running.shutdown()
     running.server_close()
-    thread.join(10)
+    thread.join(PATIENCE)
 
 
 async def test_an_async_view_of_django_reads_chunks_and_does_not_block_its_loop(

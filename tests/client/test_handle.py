@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.waiting import PATIENCE
 from video_translation_client import (
     ClientClosedError,
     Job,
@@ -192,7 +193,7 @@ def test_wait_for_sees_only_what_came_since(registry: JobRegistry) -> None:
 
 def test_a_waiter_is_woken_by_another_thread(registry: JobRegistry) -> None:
     threading.Timer(0.01, registry.observe, [state("running", 2)]).start()
-    assert registry.wait_for("running", since=0, timeout=10) is not None
+    assert registry.wait_for("running", since=0, timeout=PATIENCE) is not None
 
 
 def test_closing_wakes_everybody(registry: JobRegistry) -> None:

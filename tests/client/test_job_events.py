@@ -9,6 +9,7 @@ import pytest
 
 from tests.client.conftest import FAST, MakeClient
 from tests.client.fake_server import FakeServer
+from tests.waiting import PATIENCE
 from video_translation_client import ClientClosedError, Event, JobSnapshot, WaitTimeoutError
 from video_translation_client._job_events import EventStream, Transitions
 from video_translation_client._jobs import JobRegistry
@@ -120,7 +121,7 @@ def test_an_answer_does_not_overtake_events_that_are_under_way() -> None:
         registry.record(event("completed", 3))
 
     port.on_seek = read_log
-    assert [item.id for item in job.events(timeout=10)] == ["evt_1", "evt_2", "evt_3"]
+    assert [item.id for item in job.events(timeout=PATIENCE)] == ["evt_1", "evt_2", "evt_3"]
     assert port.sought == 1
 
 
@@ -243,7 +244,7 @@ def test_pushed_transitions_reach_the_readers_in_order(server: FakeServer, make_
     (job,) = client.translate("https://v", ["French"])
     running, completed = server.move(job.id, "running"), server.move(job.id, "completed")
     server.push(completed, running, completed, server.log[0])
-    assert [item.id for item in job.events(timeout=10)] == [item["event_id"] for item in server.log]
+    assert [item.id for item in job.events(timeout=PATIENCE)] == [item["event_id"] for item in server.log]
 
 
 def test_a_refresh_does_not_make_a_reader_miss_what_was_not_pushed(server: FakeServer, make_client: MakeClient) -> None:
@@ -253,13 +254,13 @@ def test_a_refresh_does_not_make_a_reader_miss_what_was_not_pushed(server: FakeS
     server.move(job.id, "running")
     server.move(job.id, "completed")
     assert job.refresh().terminal
-    assert [item.id for item in job.events(timeout=10)] == [item["event_id"] for item in server.log]
+    assert [item.id for item in job.events(timeout=PATIENCE)] == [item["event_id"] for item in server.log]
 
 
 def test_polled_transitions_reach_the_readers_too(plain_server: FakeServer, make_client: MakeClient) -> None:
     client = make_client(plain_server.url, poll=FAST)
     (job,) = client.translate("https://v", ["French"])
-    stream = job.events(timeout=10)
+    stream = job.events(timeout=PATIENCE)
     assert next(stream).type == "video_translate.pending"
     plain_server.move(job.id, "failed")
     assert names(stream) == ["failed"]

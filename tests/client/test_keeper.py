@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
+from tests.waiting import PATIENCE
 from video_translation_client import ClientClosedError, Event, InboxState, JobSnapshot
 from video_translation_client._keeper import Keeper
 
@@ -30,7 +31,7 @@ class Storage:
 
     def save(self, *, keep: Sequence[Event], done: Sequence[Event], cursor: str | None) -> None:
         self.entered.set()
-        assert self.free.wait(10)
+        assert self.free.wait(PATIENCE)
         if self.fails([item.id for item in keep]):
             raise OSError("no room on purpose")
         self.calls.append(([item.id for item in keep], [item.id for item in done], cursor))
@@ -53,7 +54,7 @@ def test_what_comes_while_it_writes_is_written_together(storage: Storage, keeper
     storage.free.clear()
     kept: list[str] = []
     futures = [keeper.keep(event(1), lambda item: kept.append(item.id))]
-    assert storage.entered.wait(10)
+    assert storage.entered.wait(PATIENCE)
     futures += [keeper.keep(event(number), lambda item: kept.append(item.id)) for number in (2, 3, 4)]
     keeper.done(event(1))
     keeper.move_cursor("cur_1")
@@ -61,7 +62,7 @@ def test_what_comes_while_it_writes_is_written_together(storage: Storage, keeper
     assert not futures[0].done()
     storage.free.set()
     for future in futures:
-        future.result(10)
+        future.result(PATIENCE)
     keeper.stop(10)
     assert storage.calls == [(["evt_1"], [], None), (["evt_2", "evt_3", "evt_4"], ["evt_1"], "cur_2")]
     assert kept == ["evt_1", "evt_2", "evt_3", "evt_4"]
@@ -103,7 +104,7 @@ def test_what_the_taker_raises_is_told_and_the_rest_goes_on(keeper: Keeper) -> N
         raise ZeroDivisionError("on purpose")
 
     assert isinstance(keeper.keep(event(1), broken).exception(10), ZeroDivisionError)
-    assert keeper.keep(event(2), lambda _: None).result(10) is None
+    assert keeper.keep(event(2), lambda _: None).result(PATIENCE) is None
     keeper.stop(10)
 
 
@@ -120,7 +121,7 @@ def test_a_storage_that_is_stuck_does_not_keep_the_client_open(
 ) -> None:
     storage.free.clear()
     keeper.done(event(1))
-    assert storage.entered.wait(10)
+    assert storage.entered.wait(PATIENCE)
     keeper.stop(0.01)
     assert "still writes" in caplog.text
     storage.free.set()

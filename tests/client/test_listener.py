@@ -17,6 +17,7 @@ import uvicorn
 import uvloop
 
 from tests.client.fake_server import FakeServer
+from tests.waiting import PATIENCE
 from video_translation_client import Event, VideoTranslationError, _connection
 from video_translation_client._listener import Listener, check_address
 from video_translation_client._metrics import Meter
@@ -216,7 +217,7 @@ if child == 0:
     sys.exit(0)
 assert os.waitpid(child, 0)[1] == 0
 """
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=50, check=False)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 0, done.stderr
     assert server.count("delete_endpoint") == 1  # the parent's, at its own end
     assert server.endpoints == {}

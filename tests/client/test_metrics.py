@@ -15,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.client.conftest import FAST, MakeClient
 from tests.client.fake_server import FakeServer
+from tests.waiting import PATIENCE
 from video_translation_client import NotFoundError, ServerUnreachableError
 from video_translation_client._metrics import Meter, Metrics, Responses
 from video_translation_client.prometheus import register
@@ -77,8 +78,8 @@ def test_a_client_counts_how_its_jobs_ended(server: FakeServer, make_client: Mak
     good, bad = client.translate("https://v", ["French", "German"])
     server.move(good.id, "completed")
     server.move(bad.id, "failed", failure_message="no")
-    assert good.wait(10)
-    assert bad.wait(10)
+    assert good.wait(PATIENCE)
+    assert bad.wait(PATIENCE)
     metrics = client.metrics()
     assert (metrics.jobs_completed, metrics.jobs_failed, metrics.job_success_rate) == (1, 1, 0.5)
     assert metrics.completion_delay.count == 2
@@ -135,5 +136,7 @@ def test_two_clients_on_one_registry_are_refused_and_one_can_leave() -> None:
 
 def test_without_the_package_the_error_says_what_to_install() -> None:
     program = "import sys; sys.modules['prometheus_client'] = None; import video_translation_client.prometheus"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
     assert 'pip install "video-translation-client[prometheus]"' in done.stderr.splitlines()[-1]

@@ -1,24 +1,19 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable
 
 import pytest
 
 from tests.client.conftest import FAST, MakeClient
-from tests.client.fake_server import FakeServer, error
+from tests.client.fake_server import Answer, FakeServer, error
 from tests.client.recorder import Recorder
+from tests.waiting import PATIENCE, until
 from video_translation_client import Health, ServerError, VideoTranslationClient
 
 HOOK = "http://127.0.0.1:9/hook"
-
-
-def until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.002)
 
 
 def hurried(client: VideoTranslationClient, monkeypatch: pytest.MonkeyPatch) -> VideoTranslationClient:
@@ -48,7 +43,7 @@ def test_webhook_mode_registers_by_itself_when_the_first_job_is_followed(
     assert client.health().registered
     server.move(job.id, "completed")
     server.push(*server.log)
-    assert job.result(10).status == "completed"
+    assert job.result(PATIENCE).status == "completed"
     recorder.wait_for(2)
     assert (server.count("job"), server.count("stream"), server.count("test_endpoint")) == (0, 0, 0)
 
@@ -66,7 +61,7 @@ def test_stream_and_poll_are_what_they_say(server: FakeServer, make_client: Make
     for client in (polling, streaming):
         (job,) = client.translate("https://v", ["French"])
         server.move(job.id, "completed")
-        assert job.result(10).status == "completed"
+        assert job.result(PATIENCE).status == "completed"
     assert [(c.health().mode, c.health().reason) for c in (polling, streaming)] == [
         ("poll", "as asked for"),
         ("stream", "as asked for"),
@@ -96,11 +91,43 @@ def test_the_test_delivery_proves_the_way_and_is_nobodys_event(
 
 
 def _deliver_at_once(server: FakeServer) -> tuple[int, dict[str, object]]:
+    """Deliver, and repeat it, before the answer that tells the client which event it asked for."""
     with server.lock:
         answer = server._test_endpoint(next(iter(server.endpoints)), {}, None)
         event = server.log[-1]
-    assert server.push(event) == [204]
+    assert server.push(event, event) == [204, 204]
     return answer
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [lambda server: server._test_endpoint("ep_1", {}, None), lambda _: error(404, "gone")],
+    ids=["made", "gone"],
+)
+def test_an_answer_that_concerns_the_registration_before_leaves_the_test_of_the_next_one_alone(
+    server: FakeServer,
+    make_client: MakeClient,
+    monkeypatch: pytest.MonkeyPatch,
+    answer: Callable[[FakeServer], Answer],
+) -> None:
+    server.tests = "refused"
+    client = hurried(make_client(), monkeypatch)
+    asked, next_one = threading.Event(), threading.Event()
+
+    def first() -> Answer:
+        server.overrides["test_endpoint"] = lambda: _deliver_at_once(server)
+        asked.set()
+        assert next_one.wait(PATIENCE)
+        return answer(server)
+
+    server.overrides["test_endpoint"] = first
+    registration = client.register_webhook(url=HOOK)
+    assert asked.wait(PATIENCE)
+    registration.close()
+    client.register_webhook()
+    next_one.set()
+    until(lambda: client.health().reason == "the test delivery arrived")
+    assert (server.count("test_endpoint"), server.count("delivery")) == (2, 0)
 
 
 @pytest.mark.parametrize(
@@ -123,7 +150,7 @@ def test_where_the_service_cannot_reach_us_the_stream_takes_over_and_no_event_is
         server.move(job.id, "running")
         until(lambda: client.health().mode == "stream")
         server.move(job.id, "completed")
-        assert registration.wait_for("completed", 10, job_id=job.id) is not None
+        assert registration.wait_for("completed", PATIENCE, job_id=job.id) is not None
         recorder.wait_for(3)
         assert recorder.sequences(job.id) == [1, 2, 3]
         health = client.health()
@@ -144,7 +171,7 @@ def test_without_a_stream_an_unreachable_receiver_means_polling(
     (job,) = client.translate("https://v", ["French"])
     until(lambda: client.health().mode == "poll")
     server.move(job.id, "completed")
-    assert registration.wait_for("completed", 10) is not None
+    assert registration.wait_for("completed", PATIENCE) is not None
     recorder.wait_for(2)
     assert recorder.sequences(job.id) == [1, 2]
 
@@ -210,7 +237,7 @@ def test_a_service_that_was_away_at_first_is_followed_once_it_is_there(
     until(lambda: client.health().mode == "stream")
     until(lambda: client.health().connected)
     server.move(job_id, "completed")
-    assert job.result(10).status == "completed"
+    assert job.result(PATIENCE).status == "completed"
 
 
 def test_health_tells_of_gaps_events_and_who_waits(
@@ -222,7 +249,7 @@ def test_health_tells_of_gaps_events_and_who_waits(
     server.move(job.id, "running")
     server.push(server.log[0], server.move(job.id, "completed"))
     recorder.wait_for(3)
-    job.result(10)
+    job.result(PATIENCE)
     until(lambda: client.health().gaps_filled == 1)
     before = server.requests.total()
     health = client.health()

@@ -15,6 +15,7 @@ import pytest
 
 from tests.client.fake_server import Answer, FakeServer, sign
 from tests.client.file_host import CONTENT, FileHost
+from tests.waiting import PATIENCE
 
 README = Path(__file__).resolve().parents[2] / "client" / "README.md"
 BLOCKS = re.findall(r"```python\n(.*?)```", README.read_text("utf-8"), re.DOTALL)
@@ -41,7 +42,7 @@ def lively_server(server: FakeServer) -> Iterator[FakeServer]:
     server.overrides["translate"] = translate
     yield server
     for thread in threads:
-        thread.join(10)
+        thread.join(PATIENCE)
 
 
 def execute(block: str, server: FakeServer) -> dict[str, Any]:

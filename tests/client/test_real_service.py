@@ -7,6 +7,7 @@ import pytest
 from tests.client.conftest import FAST, MakeClient
 from tests.client.real_service import RealService
 from tests.client.recorder import Recorder
+from tests.waiting import PATIENCE
 from video_translation_client import (
     AsyncVideoTranslationClient,
     JobFailedError,
@@ -40,10 +41,10 @@ def test_jobs_are_followed_to_their_end_by_asking(real: RealService, make_client
     good, bad = client.translate("https://v", ["French", "German"])
     real.finish(good.id)
     real.finish(bad.id, message="No speech found")
-    result = good.result(10)
+    result = good.result(PATIENCE)
     assert (result.status, result.video_url) == ("completed", "https://cdn.example/" + good.id)
     with pytest.raises(JobFailedError, match="No speech found"):
-        bad.result(10)
+        bad.result(PATIENCE)
 
 
 def test_pushes_signed_in_the_real_family_resolve_jobs_and_reach_callbacks(
@@ -54,9 +55,9 @@ def test_pushes_signed_in_the_real_family_resolve_jobs_and_reach_callbacks(
     good, bad = client.translate("https://v", ["French", "German"])
     done, failed = real.finish(good.id), real.finish(bad.id, message="No speech found")
     assert [real.deliver(event) for event in (done, failed, done)] == [[204]] * 3
-    assert good.result(10).video_url == "https://cdn.example/" + good.id
+    assert good.result(PATIENCE).video_url == "https://cdn.example/" + good.id
     with pytest.raises(JobFailedError, match="No speech found"):
-        bad.result(10)
+        bad.result(PATIENCE)
     types = [event.type for event in recorder.wait_for(2)]
     assert types == ["video_translate.success", "video_translate.fail"]
     registration.close()

@@ -9,6 +9,7 @@ import pytest
 from tests.client.conftest import FAST, MakeClient
 from tests.client.fake_server import FakeServer, error
 from tests.client.test_job_events import WAY, Port, event, names, state
+from tests.waiting import PATIENCE
 from video_translation_client import ClientClosedError, Event, WaitTimeoutError
 from video_translation_client._jobs import JobRegistry
 
@@ -22,7 +23,7 @@ def test_a_handle_that_comes_late_begins_with_what_the_log_holds() -> None:
     registry.observe(state("completed", 3), by_event=True)
     earlier = [event("pending", 1), event("running", 2), event("completed", 3)]
     port.on_beginning = lambda: registry.begin("vt_1", earlier)
-    assert [[item.id for item in job.events(timeout=10)] for _ in range(2)] == [["evt_1", "evt_2", "evt_3"]] * 2
+    assert [[item.id for item in job.events(timeout=PATIENCE)] for _ in range(2)] == [["evt_1", "evt_2", "evt_3"]] * 2
     assert (port.beginnings, port.sought) == (["vt_1"], 0)
 
 
@@ -31,12 +32,12 @@ def test_the_beginning_is_not_looked_for_where_the_first_event_came_by_itself() 
     registry = JobRegistry(port)
     for number, status in enumerate(WAY, start=1):
         registry.record(event(status, number))
-    assert names(registry.attach("vt_1", late=True).events(timeout=10)) == list(WAY)
+    assert names(registry.attach("vt_1", late=True).events(timeout=PATIENCE)) == list(WAY)
     later = registry.attach("vt_2", late=True)
     for number, status in enumerate(WAY, start=1):
         registry.record(Event(f"evt_{number}", "x", None, replace(state(status, number), id="vt_2"), raw={}))
     registry.begin("vt_2", [event("pending", 1)])
-    assert names(later.events(timeout=10)) == list(WAY)
+    assert names(later.events(timeout=PATIENCE)) == list(WAY)
     assert port.beginnings == []
 
 
@@ -61,17 +62,19 @@ def test_a_handle_of_a_second_client_begins_with_the_jobs_first_event(
     (job,) = make_client().translate("https://v", ["French"])
     server.move(job.id, "running")
     client = make_client()
-    stream = client.job(job.id).events(timeout=10)
+    stream = client.job(job.id).events(timeout=PATIENCE)
     assert [next(stream).job.status for _ in range(2)] == ["pending", "running"]
     server.push(server.move(job.id, "completed"))
     client.job(job.id).refresh()
     assert names(stream) == ["completed"]
-    assert [item.id for item in client.job(job.id).events(timeout=10)] == [item["event_id"] for item in server.log]
+    assert [item.id for item in client.job(job.id).events(timeout=PATIENCE)] == [
+        item["event_id"] for item in server.log
+    ]
     late = make_client()
     handle = late.job(job.id)
-    assert handle.result(timeout=10).status == "completed"
+    assert handle.result(timeout=PATIENCE).status == "completed"
     late.close()
-    assert names(handle.events(timeout=10))[-1:] == ["completed"]
+    assert names(handle.events(timeout=PATIENCE))[-1:] == ["completed"]
 
 
 def test_where_the_log_is_away_for_a_while_the_reader_waits_for_it(server: FakeServer, make_client: MakeClient) -> None:
@@ -79,8 +82,8 @@ def test_where_the_log_is_away_for_a_while_the_reader_waits_for_it(server: FakeS
     server.move(job.id, "completed")
     server.overrides["events"] = lambda: error(503, "unavailable")
     handle = make_client(max_retries=0).job(job.id)
-    stream = handle.events(timeout=30)
-    assert handle.result(timeout=10).status == "completed"
+    stream = handle.events(timeout=PATIENCE)
+    assert handle.result(timeout=PATIENCE).status == "completed"
     with pytest.raises(WaitTimeoutError):
         next(handle.events(timeout=0))
     del server.overrides["events"]
@@ -91,4 +94,4 @@ def test_a_service_without_a_log_tells_what_was_asked_for(plain_server: FakeServ
     (job,) = make_client(plain_server.url).translate("https://v", ["French"])
     plain_server.move(job.id, "completed")
     handle = make_client(plain_server.url, poll=FAST).job(job.id)
-    assert names(handle.events(timeout=10))[-1:] == ["completed"]
+    assert names(handle.events(timeout=PATIENCE))[-1:] == ["completed"]

@@ -3,8 +3,6 @@ from __future__ import annotations
 import logging
 import re
 import socket
-import time
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +12,7 @@ import pytest
 from tests.client.conftest import FAST, NEVER, MakeClient
 from tests.client.fake_server import FakeServer, error
 from tests.client.recorder import Recorder
+from tests.waiting import PATIENCE, until
 from video_translation_client import (
     AuthenticationError,
     NotFoundError,
@@ -35,7 +34,7 @@ def test_a_gap_is_filled_from_the_log_and_the_callback_sees_order(
     server.move(job.id, "running")
     last = server.move(job.id, "completed")
     server.push(server.log[0], last)  # the second was lost on the way
-    assert job.result(10).status == "completed"
+    assert job.result(PATIENCE).status == "completed"
     recorder.wait_for(3)
     assert recorder.sequences(job.id) == [1, 2, 3]
     metrics = client.metrics()
@@ -53,7 +52,7 @@ def test_repeats_and_disorder_on_the_wire_do_not_reach_the_callback(
     server.move(job.id, "completed")
     first, second, third = server.log
     assert server.push(third, first, second, second, first, third) == [204] * 6
-    assert job.result(10).status == "completed"
+    assert job.result(PATIENCE).status == "completed"
     recorder.wait_for(3)
     client.close()
     assert recorder.sequences(job.id) == [1, 2, 3]
@@ -74,7 +73,7 @@ def test_a_handle_does_not_wait_for_a_gap_that_cannot_be_filled_yet(
     last = server.move(job.id, "completed")
     server.overrides["events"] = lambda: error(500, "internal_error")
     server.push(server.log[0], last)
-    assert job.result(10).status == "completed"
+    assert job.result(PATIENCE).status == "completed"
     asked = server.count("events")
     server.wait_for(lambda: server.count("events") >= asked + 3)  # it keeps trying
     assert recorder.sequences(job.id) == [1]
@@ -158,7 +157,7 @@ def test_a_pruned_log_is_read_on_from_the_oldest_that_it_still_has(
         for status in ("running", "running", "running", "completed"):
             last = server.move(job.id, status)
     server.push(last)  # it shows a gap, into which the client looks
-    assert job.result(10).status == "completed"
+    assert job.result(PATIENCE).status == "completed"
     recorder.wait_for(3)
     client.close()
     assert recorder.sequences(job.id) == [1, 4, 5]
@@ -179,7 +178,7 @@ def test_lost_pushes_are_found_by_one_read_for_all_jobs(
     jobs = client.translate("https://v", ["French", "German", "Italian"])
     for job in jobs:
         server.move(job.id, "completed")
-    assert [job.result(10).status for job in jobs] == ["completed"] * 3
+    assert [job.result(PATIENCE).status for job in jobs] == ["completed"] * 3
     recorder.wait_for(6)
     assert all(recorder.sequences(job.id) == [1, 2] for job in jobs)
     assert server.count("job") == 0
@@ -200,10 +199,10 @@ def test_the_safety_net_outlives_a_server_that_is_away(
     server.overrides["events"] = lambda: next(failures, None)
     server.wait_for(lambda: server.count("events") > 3)
     server.move(job.id, "completed")
-    assert job.result(10).terminal
+    assert job.result(PATIENCE).terminal
     assert re.search(r"safety net attempt \d+: could not read \(.*503.*\); next in 0\.0 s", caplog.text)
     told = re.compile(r"safety net attempt \d+: \d events had not been pushed; next in 0\.0 s")
-    _until(lambda: told.search(caplog.text) is not None)
+    until(lambda: told.search(caplog.text) is not None)
 
 
 def test_the_safety_net_slows_down_while_pushes_arrive(
@@ -276,7 +275,7 @@ def test_without_a_readable_log_the_net_asks_for_each_job(plain_server: FakeServ
     (job,) = client.translate("https://v", ["French"])
     plain_server.wait_for(lambda: plain_server.count("job") >= 2)
     plain_server.move(job.id, "completed")
-    assert job.result(10).status == "completed"
+    assert job.result(PATIENCE).status == "completed"
 
 
 # --- polling ------------------------------------------------------------------------------------------
@@ -292,11 +291,11 @@ def test_without_a_registration_one_read_of_the_log_covers_every_job(
     for job in jobs:
         server.move(job.id, "running")
         server.move(job.id, "completed", video_url="https://cdn/1")
-    assert [job.result(10).video_url for job in jobs] == ["https://cdn/1"] * 2
+    assert [job.result(PATIENCE).video_url for job in jobs] == ["https://cdn/1"] * 2
     recorder.wait_for(6)
     assert all(recorder.sequences(job.id) == [1, 2, 3] for job in jobs)
     line = r"poll attempt \d+: the event log was read: \d (pending|running|completed|ended)"
-    _until(lambda: re.search(line, caplog.text))
+    until(lambda: re.search(line, caplog.text))
     assert server.count("job") == server.count("bulk_statuses") == 0
 
 
@@ -325,14 +324,14 @@ def test_bulk_statuses_cover_all_waiting_jobs_and_only_what_has_ended_is_read(
     plain_server.wait_for(lambda: plain_server.count("bulk_statuses") >= 3)
     assert plain_server.count("job") == 0
     plain_server.move(jobs[0].id, "running")
-    _until(lambda: jobs[0].status() == "running")
+    until(lambda: jobs[0].status() == "running")
     plain_server.move(jobs[0].id, "completed", video_url="https://cdn/1")
     plain_server.move(jobs[1].id, "failed", failure_message="no audio")
-    assert jobs[0].result(10).video_url == "https://cdn/1"
+    assert jobs[0].result(PATIENCE).video_url == "https://cdn/1"
     assert "no audio" in str(jobs[1].exception(10))
     assert plain_server.count("job") == 2
     plain_server.move(jobs[2].id, "completed")
-    assert jobs[2].result(10).status == "completed"
+    assert jobs[2].result(PATIENCE).status == "completed"
 
 
 def test_a_poll_outlives_errors_and_heeds_the_services_hint(
@@ -346,7 +345,7 @@ def test_a_poll_outlives_errors_and_heeds_the_services_hint(
     assert "poll attempt 1" in caplog.text
     plain_server.retry_after = 77
     plain_server.wait_for(lambda: plain_server.count("job") > 4)
-    _until(lambda: (client._engine.reconciler.poller._turns.next_in() or 0) > 70)
+    until(lambda: (client._engine.reconciler.poller._turns.next_in() or 0) > 70)
     asked = plain_server.count("job")
     assert (client._engine.reconciler.poller._turns.wake(job.id) or 0) > 70  # not even a new wait is a reason
     plain_server.move(job.id, "failed")
@@ -359,16 +358,16 @@ def test_a_new_wait_makes_an_old_job_young_again(plain_server: FakeServer, make_
     client = make_client(plain_server.url, poll=slow)
     (job,) = client.translate("https://v", ["French"])
     turns = client._engine.reconciler.poller._turns
-    _until(lambda: (turns.next_in() or 0) > 50)
+    until(lambda: (turns.next_in() or 0) > 50)
     plain_server.move(job.id, "completed")
-    assert job.result(10).status == "completed"
+    assert job.result(PATIENCE).status == "completed"
 
 
 def test_nothing_is_asked_without_auto_poll(plain_server: FakeServer, make_client: MakeClient) -> None:
     ended = plain_server.new_job()
     plain_server.move(ended, "completed")
     client = make_client(plain_server.url, poll=FAST, safety_net=FAST, auto_poll=False)
-    assert client.job(ended).result(10).status == "completed"  # one look is no poll
+    assert client.job(ended).result(PATIENCE).status == "completed"  # one look is no poll
     client.register_webhook()
     (job,) = client.translate("https://v", ["French"])
     with pytest.raises(WaitTimeoutError):
@@ -382,10 +381,10 @@ def test_a_job_that_can_never_be_read_fails_instead_of_waiting_for_ever(
 ) -> None:
     client = make_client(poll=FAST)
     with pytest.raises(NotFoundError, match="vt_none"):
-        client.job("vt_none").result(10)
+        client.job("vt_none").result(PATIENCE)
     server.overrides["job"] = lambda: error(401, "unauthorized")
     with pytest.raises(AuthenticationError):
-        client.job("vt_other").result(10)
+        client.job("vt_other").result(PATIENCE)
 
 
 def test_a_hook_of_the_users_that_raises_does_not_make_a_job_forgotten(
@@ -402,7 +401,7 @@ def test_a_hook_of_the_users_that_raises_does_not_make_a_job_forgotten(
         client = make_client(plain_server.url, poll=FAST, http_client=http)
         (job,) = client.translate("https://v", ["French"])
         plain_server.move(job.id, "completed")
-        assert job.result(10).status == "completed"
+        assert job.result(PATIENCE).status == "completed"
         client.close()
     assert raised
     assert "Traceback" in caplog.text
@@ -427,7 +426,7 @@ def test_a_job_is_found_again_by_its_id(server: FakeServer, make_client: MakeCli
     client.register_webhook()
     job = client.job(job_id)
     assert client.job(job_id) is job
-    assert job.result(10).status == "completed"
+    assert job.result(PATIENCE).status == "completed"
     assert client.job(job_id) is job
     assert server.count("job") == 1
     assert client.metrics().completion_delay.count == 0  # it had ended before anybody looked
@@ -439,7 +438,7 @@ def test_closing_the_registration_turns_to_polling(server: FakeServer, make_clie
     (job,) = client.translate("https://v", ["French"])
     registration.close()
     server.move(job.id, "completed")
-    assert job.result(10).status == "completed"
+    assert job.result(PATIENCE).status == "completed"
 
 
 def test_a_job_created_while_the_registration_ended_is_polled(server: FakeServer, make_client: MakeClient) -> None:
@@ -448,7 +447,7 @@ def test_a_job_created_while_the_registration_ended_is_polled(server: FakeServer
     server.overrides["translate"] = registration.close  # in the middle of the request
     (job,) = client.translate("https://v", ["French"])
     server.move(job.id, "completed")
-    assert job.result(10).status == "completed"
+    assert job.result(PATIENCE).status == "completed"
 
 
 def test_a_timeout_while_the_server_is_away_is_a_timeout(make_client: MakeClient) -> None:
@@ -470,15 +469,8 @@ def test_nothing_is_asked_in_push_mode(server: FakeServer, make_client: MakeClie
         server.move(job.id, "completed")
     server.push(*server.log)
     for job in jobs:
-        job.result(10)
+        job.result(PATIENCE)
     assert (server.count("job"), server.count("status"), client.metrics().status_calls) == (0, 1, 1)
-
-
-def _until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
 
 
 def _with_gap(client: object, policy: PollPolicy) -> object:

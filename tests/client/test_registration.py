@@ -12,6 +12,7 @@ import pytest
 from tests.client.conftest import MakeClient
 from tests.client.fake_server import FakeServer, error
 from tests.client.recorder import Recorder
+from tests.waiting import PATIENCE
 from video_translation_client import (
     ClientClosedError,
     Event,
@@ -46,14 +47,14 @@ def test_transitions_are_pushed_to_the_callback_and_wake_every_waiter(
     server.move(doomed.id, "failed", failure_message="no audio")
     assert server.push(*server.log) == [204] * 6
 
-    assert job.result(10).video_url == "https://cdn/1"
+    assert job.result(PATIENCE).video_url == "https://cdn/1"
     with pytest.raises(JobFailedError, match="no audio"):
-        doomed.result(10)
-    assert registration.wait_for("completed", 10) is not None
-    failed = registration.wait_for("error", 10)
+        doomed.result(PATIENCE)
+    assert registration.wait_for("completed", PATIENCE) is not None
+    failed = registration.wait_for("error", PATIENCE)
     assert failed is not None
     assert failed.id == doomed.id
-    running = registration.wait_for("running", 10, job_id=job.id)
+    running = registration.wait_for("running", PATIENCE, job_id=job.id)
     assert running is not None
     assert running.sequence == 2
     events = recorder.wait_for(6)
@@ -113,7 +114,7 @@ def test_a_delivery_that_comes_before_the_answer_to_the_registration_is_not_sent
     sender = threading.Thread(target=lambda: answers.extend(server.push(server.log[0])))
     server.overrides["create_endpoint"] = create
     make_client().register_webhook(recorder)
-    sender.join(10)
+    sender.join(PATIENCE)
     assert answers == [204]
     assert len(recorder.wait_for(1)) == 1
 
@@ -179,7 +180,7 @@ def test_a_service_without_our_fields_gets_the_request_again_without_them(
         "event_data": {"video_translate_id": job.id, "callback_id": None, "url": "https://cdn/1"},
     }
     assert plain_server.push(event, event) == [204, 204]
-    assert job.result(10).video_url == "https://cdn/1"
+    assert job.result(PATIENCE).video_url == "https://cdn/1"
     assert len(recorder.wait_for(1)) == 1
     assert plain_server.count("events") == 0
     make_client(plain_server.url).register_webhook(url=registration.url)
@@ -266,7 +267,7 @@ def test_closing_the_registration_removes_the_endpoint_and_the_receiver(
     assert again is not registration
     server.new_job()
     server.push(server.log[0])
-    assert again.wait_for("pending", 10) is not None
+    assert again.wait_for("pending", PATIENCE) is not None
     assert recorder.events == []
 
 
@@ -289,7 +290,7 @@ def test_a_lost_endpoint_is_registered_anew_and_what_went_past_is_caught_up(
         server.forget_endpoints()
         server.move(job.id, "running")
         server.move(job.id, "completed")
-    assert job.result(10).status == "completed"
+    assert job.result(PATIENCE).status == "completed"
     recorder.wait_for(3)
     assert recorder.sequences(job.id) == [1, 2, 3]
     server.wait_for(lambda: len(server.endpoints) == 1)
@@ -347,7 +348,7 @@ def test_a_job_that_was_waited_for_before_registering_is_looked_at_once(
     ended, going = client.translate("https://v", ["French", "German"])
     plain_server.move(ended.id, "completed")  # before the endpoint: no push will ever tell
     client.register_webhook()
-    assert ended.result(10).status == "completed"
+    assert ended.result(PATIENCE).status == "completed"
     plain_server.wait_for(lambda: plain_server.count("job") == 2)
     assert not going.done()
 
@@ -360,7 +361,7 @@ def test_what_happened_before_registering_is_read_from_the_log(
     (job,) = client.translate("https://v", ["French"])
     server.move(job.id, "completed")
     client.register_webhook()
-    assert job.result(10).status == "completed"
+    assert job.result(PATIENCE).status == "completed"
     recorder.wait_for(2)
     assert recorder.sequences(job.id) == [1, 2]
     assert server.count("job") == 0
@@ -373,14 +374,14 @@ def test_the_callback_may_wait_for_the_job_it_is_called_for(server: FakeServer, 
 
     def callback(event: Event) -> None:
         if event.job.terminal:
-            results.append(client.job(event.job.id).result(10).status)
+            results.append(client.job(event.job.id).result(PATIENCE).status)
             done.set()
 
     client.register_webhook(callback)
     (job,) = client.translate("https://v", ["French"])
     server.move(job.id, "completed")
     server.push(*server.log)
-    assert done.wait(10)
+    assert done.wait(PATIENCE)
     assert results == ["completed"]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 
 import httpx
@@ -14,6 +13,7 @@ from fastapi import FastAPI
 from tests.client.conftest import MakeClient
 from tests.client.fake_server import FakeServer, deliver
 from tests.client.recorder import Recorder
+from tests.waiting import PATIENCE, until
 from video_translation_client import VideoTranslationClient
 
 PATH = "/webhooks/video-translation"
@@ -38,14 +38,11 @@ def service(client: VideoTranslationClient) -> Iterator[str]:
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
-    deadline = time.monotonic() + 10
-    while not server.started:
-        assert time.monotonic() < deadline
-        thread.join(0.005)
+    until(lambda: server.started)
     port = server.servers[0].sockets[0].getsockname()[1]
     yield f"http://127.0.0.1:{port}"
     server.should_exit = True
-    thread.join(10)
+    thread.join(PATIENCE)
 
 
 def test_the_router_takes_the_deliveries_of_the_registered_url(
@@ -57,7 +54,7 @@ def test_the_router_takes_the_deliveries_of_the_registered_url(
     (job,) = client.translate("https://v", ["French"])
     server.move(job.id, "completed")
     assert server.push(*server.log) == [204, 204]
-    assert job.result(10).status == "completed"
+    assert job.result(PATIENCE).status == "completed"
     recorder.wait_for(2)
     assert recorder.threads == {"video-translation-callbacks"}
     assert httpx.get(f"{service}/mine").json() == "still here"

@@ -3,8 +3,6 @@ from __future__ import annotations
 import logging
 import random
 import threading
-import time
-from collections.abc import Callable
 
 import httpx
 import pytest
@@ -13,6 +11,7 @@ from tests.client.conftest import FAST, MakeClient
 from tests.client.cutting_proxy import CuttingProxy
 from tests.client.fake_server import FakeServer, error
 from tests.client.recorder import Recorder
+from tests.waiting import PATIENCE, until
 from video_translation_client import AsyncVideoTranslationClient, VideoTranslationClient
 
 
@@ -20,13 +19,6 @@ from video_translation_client import AsyncVideoTranslationClient, VideoTranslati
 def streaming(server: FakeServer) -> FakeServer:
     server.streams = True
     return server
-
-
-def until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.002)
 
 
 def opened(client: VideoTranslationClient) -> bool:
@@ -49,7 +41,7 @@ def test_a_job_is_followed_over_the_stream_and_nothing_is_asked(
     for job in jobs:
         streaming.move(job.id, "running")
         streaming.move(job.id, "completed", video_url="https://cdn/1")
-    assert [job.result(10).video_url for job in jobs] == ["https://cdn/1"] * 2
+    assert [job.result(PATIENCE).video_url for job in jobs] == ["https://cdn/1"] * 2
     recorder.wait_for(6)
     assert all(recorder.sequences(job.id) == [1, 2, 3] for job in jobs)
     assert streaming.count("job") == streaming.count("status") == 0
@@ -88,7 +80,7 @@ def test_a_stream_that_is_cut_again_and_again_repeats_and_misses_nothing(
             streaming.wait_for(lambda before=before: len(streaming.resumed_from) > before)  # type: ignore[misc]
     recorder.wait_for(9)
     assert all(recorder.sequences(job.id) == [1, 2, 3] for job in jobs)
-    assert [job.result(10).status for job in jobs] == ["completed"] * 3
+    assert [job.result(PATIENCE).status for job in jobs] == ["completed"] * 3
     assert client.metrics().duplicates_dropped == 0
 
 
@@ -100,7 +92,7 @@ def test_a_silent_peer_is_left_and_the_stream_goes_on(
     (job,) = client.translate("https://v", ["French"])
     streaming.wait_for(lambda: len(streaming.resumed_from) >= 3)  # no heartbeat came
     streaming.move(job.id, "completed")
-    assert job.result(10).status == "completed"
+    assert job.result(PATIENCE).status == "completed"
 
 
 def test_heartbeats_keep_a_stream_and_move_its_place(
@@ -126,9 +118,9 @@ def test_a_place_that_the_log_has_forgotten_is_started_over_with_a_look_at_the_j
         streaming.cut_streams()
         streaming.move(job.id, "completed")  # nobody will tell
         streaming.oldest = len(streaming.log)
-    assert job.result(10).status == "completed"
+    assert job.result(PATIENCE).status == "completed"
     streaming.move(other.id, "completed")
-    assert other.result(10).status == "completed"
+    assert other.result(PATIENCE).status == "completed"
     assert "cannot be read on" in caplog.text
     assert streaming.count("job") >= 1
 
@@ -142,7 +134,7 @@ def test_a_service_without_a_stream_is_polled(
     (job,) = client.translate("https://v", ["French"])
     server.move(job.id, "running")
     server.move(job.id, "completed")
-    assert job.result(10).status == "completed"
+    assert job.result(PATIENCE).status == "completed"
     recorder.wait_for(3)
     until(lambda: client.health().mode == "poll")
     assert "mode poll: the service gives no event stream" in caplog.text
@@ -163,7 +155,7 @@ def test_a_stream_that_stays_broken_turns_to_polling_and_back(
     streaming.cut_streams()
     until(lambda: client.health().mode == "poll")
     streaming.move(job.id, "completed")
-    assert job.result(10).status == "completed"
+    assert job.result(PATIENCE).status == "completed"
     streaming.overrides.clear()
     until(lambda: opened(client))
     streaming.move(other.id, "completed")
@@ -179,7 +171,7 @@ def test_what_nobody_can_read_on_the_stream_is_skipped(
     (job,) = client.translate("https://v", ["French"])
     streaming.log.append({"event_id": "evt_odd", "event_type": 3, "event_data": {}})
     streaming.move(job.id, "completed")
-    assert job.result(10).status == "completed"
+    assert job.result(PATIENCE).status == "completed"
     assert "is skipped" in caplog.text
 
 
@@ -234,7 +226,7 @@ def test_a_hook_of_the_users_that_raises_does_not_end_the_stream(
         (job,) = client.translate("https://v", ["French"])
         streaming.move(job.id, "running")
         streaming.move(job.id, "completed")
-        assert job.result(10).status == "completed"
+        assert job.result(PATIENCE).status == "completed"
         recorder.wait_for(3)
         client.close()
     assert recorder.sequences(job.id) == [1, 2, 3]
@@ -256,7 +248,7 @@ def test_an_answer_that_is_no_stream_is_none(
     client = make_client(poll=FAST)
     (job,) = client.translate("https://v", ["French"])
     server.move(job.id, "completed")
-    assert job.result(10).status == "completed"
+    assert job.result(PATIENCE).status == "completed"
     until(lambda: "what should be the event stream is application/json" in caplog.text)
 
 
@@ -273,6 +265,6 @@ def test_cuts_at_random_bytes_repeat_and_miss_nothing(
                 streaming.move(job.id, status)
         recorder.wait_for(9)
         assert all(recorder.sequences(job.id) == [1, 2, 3] for job in jobs)
-        assert [job.result(10).status for job in jobs] == ["completed"] * 3
+        assert [job.result(PATIENCE).status for job in jobs] == ["completed"] * 3
         assert proxy.cuts >= 1
         client.close()

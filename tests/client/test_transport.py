@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from tests.client.fake_server import Answer, FakeServer, error
+from tests.waiting import PATIENCE
 from video_translation_client import (
     APIError,
     ClientClosedError,
@@ -238,7 +239,7 @@ async def test_a_closed_transport_says_so(server: FakeServer, kind: str) -> None
 async def test_a_cancelled_request_leaves_nothing_open(server: FakeServer) -> None:
     release = threading.Event()
     server.new_job()
-    server.overrides["status"] = lambda: error(500, "x") if not release.wait(10) else None
+    server.overrides["status"] = lambda: error(500, "x") if not release.wait(PATIENCE) else None
     shared = terms(server.url, limiter=Limiter(0.01, burst=1.0))
     async with sender("async", shared) as both:
         task = asyncio.create_task(both.send(get_status()))
@@ -293,7 +294,7 @@ def test_a_stream_is_read_as_it_comes_and_ended_from_another_thread() -> None:
         with connection:
             asked.append(connection.recv(65536).lower())
             connection.sendall(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\n: hi\n\r\n")
-            sent.wait(10)
+            sent.wait(PATIENCE)
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=serve, daemon=True)
@@ -308,7 +309,7 @@ def test_a_stream_is_read_as_it_comes_and_ended_from_another_thread() -> None:
             with pytest.raises(ServerUnreachableError, match="broke off"):
                 next(chunks)
         sent.set()
-        thread.join(5)
+        thread.join(PATIENCE)
         transport.close()
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.waiting import PATIENCE
 from video_translation_client._upkeep import Upkeep
 
 
@@ -48,7 +49,7 @@ def test_actions_run_when_they_are_due_and_again_when_they_say_so(upkeep: Upkeep
     upkeep.schedule("once", 15.0, lambda: ran.put(("once", hand.now)))
     for moment, expected in ((10.0, "often"), (15.0, "once"), (20.0, "often"), (30.0, "often")):
         advance(upkeep, hand, moment)
-        assert ran.get(timeout=10) == (expected, moment)
+        assert ran.get(timeout=PATIENCE) == (expected, moment)
     assert ran.empty()
 
 
@@ -60,7 +61,7 @@ def test_scheduling_a_key_again_replaces_it_and_cancel_forgets_it(upkeep: Upkeep
     upkeep.cancel("b")
     upkeep.schedule("last", 3.0, lambda: ran.put("last"))
     advance(upkeep, hand, 5.0)
-    assert [ran.get(timeout=10), ran.get(timeout=10)] == ["new", "last"]
+    assert [ran.get(timeout=PATIENCE), ran.get(timeout=PATIENCE)] == ["new", "last"]
 
 
 def test_an_action_that_was_scheduled_anew_while_it_ran_keeps_the_new_time(upkeep: Upkeep, hand: Hand) -> None:
@@ -72,9 +73,9 @@ def test_an_action_that_was_scheduled_anew_while_it_ran_keeps_the_new_time(upkee
         return 100.0
 
     upkeep.schedule("a", 0.0, first)
-    assert ran.get(timeout=10) == "first"
+    assert ran.get(timeout=PATIENCE) == "first"
     advance(upkeep, hand, 5.0)
-    assert ran.get(timeout=10) == "second"
+    assert ran.get(timeout=PATIENCE) == "second"
 
 
 def test_a_bug_in_an_action_is_logged_and_does_not_end_the_thread(
@@ -84,7 +85,7 @@ def test_a_bug_in_an_action_is_logged_and_does_not_end_the_thread(
     upkeep.schedule("broken", 0.0, lambda: 1 / 0)
     upkeep.schedule("fine", 1.0, ran.set)
     advance(upkeep, hand, 1.0)
-    assert ran.wait(10)
+    assert ran.wait(PATIENCE)
     assert "ZeroDivisionError" in caplog.text
 
 
@@ -92,11 +93,11 @@ def test_what_is_due_at_the_end_of_time_does_not_end_the_thread(upkeep: Upkeep, 
     ran = threading.Event()
     upkeep.schedule("never", float("inf"), lambda: None)
     upkeep.schedule("first", 0.0, ran.set)
-    assert ran.wait(10)
+    assert ran.wait(PATIENCE)
     ran.clear()
     upkeep.schedule("then", 1.0, ran.set)
     advance(upkeep, hand, 1.0)
-    assert ran.wait(10)
+    assert ran.wait(PATIENCE)
 
 
 def test_after_stop_nothing_runs_and_the_thread_is_gone(upkeep: Upkeep) -> None:

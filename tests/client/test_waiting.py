@@ -14,6 +14,7 @@ import pytest
 from tests.client.conftest import MakeClient
 from tests.client.fake_server import FakeServer
 from tests.client.test_job_events import Port
+from tests.waiting import PATIENCE
 from video_translation_client import (
     FIRST_COMPLETED,
     FIRST_EXCEPTION,
@@ -91,7 +92,7 @@ def test_jobs_of_several_clients_may_mix(registry: JobRegistry) -> None:
 def test_as_completed_gives_each_job_once_as_it_ends(registry: JobRegistry) -> None:
     one, two, three = make(registry)
     end(registry, three)
-    stream = iter(as_completed([one, two, three, one], timeout=10))
+    stream = iter(as_completed([one, two, three, one], timeout=PATIENCE))
     assert next(stream) is three
     end(registry, two, "failed")
     assert next(stream) is two
@@ -117,7 +118,7 @@ async def test_the_async_twins_wait_the_same_way(registry: JobRegistry) -> None:
     assert await wait_async(jobs, 0) == ({two}, {one, three})
     assert [job async for job in as_completed([two, view(two._job)])] == [two]
     threading.Timer(0.01, end, [registry, one]).start()
-    assert (await one.result(10)).status == "completed"
+    assert (await one.result(PATIENCE)).status == "completed"
     for late in (three.result, three.exception):
         with pytest.raises(WaitTimeoutError, match=r"vt_2 has not ended after 0\.01 s"):
             await late(0.01)
@@ -194,7 +195,7 @@ async def test_a_group_raises_at_the_first_failure(registry: JobRegistry) -> Non
     twin = AsyncJobGroup(view(job) for job in group)
     end(registry, group[1], "failed")
     with pytest.raises(JobFailedError, match="vt_1"):
-        group.result(10)
+        group.result(PATIENCE)
     with pytest.raises(JobFailedError, match="vt_1"):
         await group
     with pytest.raises(JobFailedError, match="vt_1"):
@@ -221,7 +222,7 @@ def test_ten_thousand_waiting_handles_need_no_thread(registry: JobRegistry) -> N
     for job in jobs:
         job.add_done_callback(lambda job: called.append(job.id))
     assert threading.active_count() == before
-    stream = iter(as_completed(jobs, timeout=30))
+    stream = iter(as_completed(jobs, timeout=PATIENCE))
 
     def end_all() -> None:
         for job in jobs:

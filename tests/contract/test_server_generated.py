@@ -11,6 +11,7 @@ from openapi_spec_validator import validate
 from pydantic import BaseModel, TypeAdapter
 
 from tests.server.promises import OPERATIONS, fits
+from tests.waiting import PATIENCE
 from video_translation_server.wire.batches import BatchRequest
 from video_translation_server.wire.events import EVENT_TYPES
 from video_translation_server.wire.requests import EndpointPatch, EndpointRequest, TitleRequest, TranslationRequest
@@ -66,7 +67,7 @@ def read(name: str) -> Any:
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*GENERATE, *arguments], capture_output=True, text=True, timeout=30, check=False)
+    return subprocess.run([*GENERATE, *arguments], capture_output=True, text=True, timeout=PATIENCE, check=False)
 
 
 def test_every_generated_file_is_fresh() -> None:

@@ -10,7 +10,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import urlencode
 
-from tests.server.rig import Rig, until
+from tests.server.rig import Rig
+from tests.waiting import PATIENCE, eventually
 
 STREAM = "/v3/events/stream"
 
@@ -87,7 +88,7 @@ class Listener:
 
     async def got(self, count: int) -> list[str]:
         """Wait for so many events; their ids."""
-        await until(lambda: len(self.events) >= count or self.task.done())
+        await eventually(lambda: len(self.events) >= count or self.task.done())
         return self.names
 
 
@@ -97,10 +98,10 @@ async def listening(
 ) -> AsyncIterator[Listener]:
     """A stream that is open, its first bytes there; it has left when the block ends."""
     listener = Listener(rig, query, headers or {}, room)
-    await until(lambda: listener.text or listener.task.done())
+    await eventually(lambda: listener.text or listener.task.done())
     try:
         yield listener
     finally:
         listener.takes.set()
         listener.leave()
-        await asyncio.wait_for(listener.task, 5)
+        await asyncio.wait_for(listener.task, PATIENCE)

@@ -11,10 +11,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.waiting import PATIENCE
+
 COMMAND = [sys.executable, "-m", "video_translation_server"]
-PATIENCE = 20.0
-"""Seconds until a process that does not do its part is a failure."""
-PROMPT = 10.0
+PROMPT = 30.0
 """Seconds within which a busy machine, too, ends what waits for nothing; a test makes a wait much longer."""
 
 

@@ -6,7 +6,6 @@
 import asyncio
 import inspect
 import json
-import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -18,6 +17,7 @@ from unittest import mock
 import httpx
 from structlog.testing import capture_logs
 
+from tests.waiting import eventually
 from video_translation_server import app
 from video_translation_server.clock import ManualClock
 from video_translation_server.ids import Ids
@@ -35,14 +35,6 @@ EVENTS = "/v3/webhooks/events"
 DELIVERIES = "/v3/webhooks/deliveries"
 RECOVERIES = "/v3/webhooks/recoveries"
 VIDEO = {"type": "url", "url": "https://example.com/talk.mp4"}
-
-
-async def until(condition: Callable[[], Any], *, seconds: float = 10) -> None:
-    """Return once the condition holds; it is a failure of the test where it never does."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds} s: {inspect.getsource(condition).strip()}"
-        await asyncio.sleep(0.001)
 
 
 def seeded_ids() -> Ids:
@@ -168,7 +160,7 @@ class Rig:
 
     async def quiet(self) -> None:
         """Return when every loop waits for time to pass, and every attempt that has an answer is settled."""
-        await until(self.is_quiet)
+        await eventually(self.is_quiet)
 
     async def advance(self, seconds: float) -> None:
         await self.quiet()  # a loop in the middle of a round would take the new time for that of the old one's end

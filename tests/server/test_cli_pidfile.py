@@ -12,6 +12,7 @@ from typing import IO
 import pytest
 
 from tests.server.commands import invoked, refusal, told
+from tests.waiting import PATIENCE
 from video_translation_server.cli.exits import Refusal
 from video_translation_server.cli.pidfile import PidFile, Running, until
 
@@ -26,7 +27,7 @@ def bystander(stdout: IO[str] | None = None) -> Iterator[subprocess.Popen[str]]:
         finally:
             assert process.stdin is not None
             process.stdin.close()
-            process.wait(10)
+            process.wait(PATIENCE)
 
 
 @pytest.fixture
@@ -62,7 +63,7 @@ def test_a_process_holds_the_file_that_is_its_stdout_until_it_ends(instance: Pid
         assert instance.running() is not None
         assert instance.wrote(holder.pid)
         holder.kill()
-        holder.wait(10)
+        holder.wait(PATIENCE)
         assert instance.running() is None
     assert not instance.wrote(os.getpid())
     assert instance.remove(1)
@@ -77,7 +78,7 @@ def test_whoever_waited_for_a_file_that_was_removed_gets_the_one_that_is_there(i
     waiter.start()
     with first:
         instance.path.unlink()
-    waiter.join(20)
+    waiter.join(PATIENCE)
     [second] = waited
     assert second is not None
     with second:

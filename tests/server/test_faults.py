@@ -18,6 +18,7 @@ from werkzeug import Request, Response
 
 from tests.server.promises import conforms, refused
 from tests.server.rig import ENDPOINTS, JOBS, VIDEO
+from tests.waiting import PATIENCE
 from video_translation_server.chance import Chance
 from video_translation_server.faults import Faults
 from video_translation_server.model import Delivery
@@ -292,7 +293,7 @@ def test_a_clock_that_runs_by_itself_brings_it_too(
 
     httpserver.expect_ordered_request("/hook").respond_with_handler(take)
     translation_server.resume(1000)
-    assert arrived.wait(10)
+    assert arrived.wait(PATIENCE)
 
 
 def test_what_is_held_back_is_forgotten_by_a_reset(

@@ -12,6 +12,7 @@ import pytest
 from tests.postgres import create_database, drop_database
 from tests.proxy import Proxy
 from tests.server.process import ran
+from tests.waiting import PATIENCE
 from video_translation_server.app import running
 from video_translation_server.settings import Settings
 
@@ -40,7 +41,7 @@ async def server(url: str, folder: Path, **settings: Any) -> AsyncIterator[httpx
 
 async def status_of(http: httpx.AsyncClient, job: str, wanted: str) -> str:
     """The status of a job, asked with a long poll until it is the wanted one."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while True:
             answer = await http.get(f"{JOBS}/{job}", params={"wait": 1})
             if answer.status_code == 503:

@@ -12,7 +12,7 @@ from tests.server.rig import EVENTS, JOBS, VIDEO
 from video_translation_server.wire.languages import LANGUAGES
 
 FLAGS = ("--start-job", "false", "--translation-time", "3600", "--stop-timeout", "60")
-PROMPT = 20.0
+PROMPT = 45.0
 """Seconds, far below the time that a stop would give to requests which do not end by themselves."""
 
 

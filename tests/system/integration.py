@@ -13,6 +13,7 @@ import threading
 from pathlib import Path
 
 from examples.local_server import LocalServer
+from tests.waiting import PATIENCE
 from video_translation_client import JobFailedError, VideoTranslationClient
 
 JOBS = ["Spanish (Spain)", "German", "Japanese", "Hindi"]
@@ -52,7 +53,7 @@ def main() -> int:
             endings = []
             for job in jobs:
                 try:
-                    endings.append(job.result(timeout=30).result)
+                    endings.append(job.result(timeout=PATIENCE).result)
                 except JobFailedError:
                     endings.append("error")
             metrics = client.metrics()

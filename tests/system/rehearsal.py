@@ -6,9 +6,7 @@ Real servers and clients over real HTTP. Jobs are moved by hand, so that what is
 import json
 import re
 import threading
-import time
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +16,9 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
 from tests.client.recorder import Recorder
+from tests.waiting import PATIENCE, until
 from video_translation_client import Job, JobCancelledError, NotFoundError, PollPolicy, VideoTranslationClient
 
-DEADLINE = 30.0
 VIDEO = "https://example.com/talk.mp4"
 SOON = PollPolicy(first=0.2, factor=1.0, cap=0.2, jitter=0.0)
 OPERATIONS = (Path(__file__).parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
@@ -30,13 +28,6 @@ def blocks(heading: str) -> list[str]:
     """The blocks of commands and settings below a heading of docs/operations.md."""
     [section] = re.findall(rf"^### {heading}\n(.*?)(?=^##)", OPERATIONS, re.DOTALL | re.MULTILINE)
     return re.findall(r"^```(?:bash|ini)\n(.*?)^```$", section, re.DOTALL | re.MULTILINE)
-
-
-def until(condition: Callable[[], Any]) -> None:
-    deadline = time.monotonic() + DEADLINE
-    while not condition():
-        assert time.monotonic() < deadline, "not in time"
-        time.sleep(0.02)
 
 
 class Door:
@@ -73,7 +64,7 @@ class Door:
         which = told["event_data"]["video_translate_id"], told["event_data"]["sequence"]
         if which == self._held:
             self.is_waiting.set()
-            assert self._opened.wait(DEADLINE)
+            assert self._opened.wait(PATIENCE)
         assert self.client is not None
         reply = self.client.webhook_receiver.handle(request.method, dict(request.headers), body)
         self.answered.append((told["event_id"], which, reply.status))
@@ -90,7 +81,7 @@ class Rehearsal:
         self.door = door
         self.seen, self.streamed = Recorder(), Recorder()
         self._url, self._inbox = url, inbox
-        self._http = httpx.Client(base_url=url, trust_env=False, timeout=DEADLINE)
+        self._http = httpx.Client(base_url=url, trust_env=False, timeout=PATIENCE)
         self.client = self._connected(self.seen)
         self._stream = VideoTranslationClient(url, mode="stream", poll=SOON)
         self._stream.on_event(self.streamed)
@@ -114,10 +105,10 @@ class Rehearsal:
         until(lambda: self._stream.health().mode == "stream" and self._stream.health().cursor)
         self.half, self.turned, self.held = self._translate("German", "Hindi", "Czech")
         self._move(self.done, self.done, self.half, self.held)
-        self.seen.wait_for(4 + 4, DEADLINE)
+        self.seen.wait_for(4 + 4, PATIENCE)
         self.door.hold(self.held, 3)
         self._move(self.held)
-        assert self.door.is_waiting.wait(DEADLINE)
+        assert self.door.is_waiting.wait(PATIENCE)
 
     def tell_what_is_lost(self) -> None:
         """All of it is delivered, and read from the log; one job goes on, and somebody waits for its end."""
@@ -126,7 +117,7 @@ class Rehearsal:
         self.lost, self.waited_for = self._translate("English", "French")
         self._move(self.lost, self.lost)
         for seen in (self.seen, self.streamed):
-            seen.wait_for(9 + 2 + 4, DEADLINE)
+            seen.wait_for(9 + 2 + 4, PATIENCE)
         self.lost_end = self._log("cur_0")["cursor"]
         until(lambda: self.client.health().cursor == self._stream.health().cursor == self.lost_end)
         until(self._everything_is_delivered)
@@ -138,13 +129,13 @@ class Rehearsal:
         assert len(self.door.times(self.held, 3)) == 1, "the same event"
         for waiting in (self.waited_for, self._stream.job(self.waited_for.id)):
             with pytest.raises(NotFoundError):
-                waiting.result(DEADLINE)
+                waiting.result(PATIENCE)
         self._move(self.half)
         self._http.post(f"/v3/video-translations/{self.turned.id}/cancel").raise_for_status()
         [self.fresh] = self._translate("English")
         self._move(self.fresh, self.fresh)
         for seen in (self.seen, self.streamed):
-            seen.wait_for(15 + 1 + 3, DEADLINE)
+            seen.wait_for(15 + 1 + 3, PATIENCE)
         until(self._everything_is_delivered)
 
     def check(self) -> None:
@@ -159,9 +150,9 @@ class Rehearsal:
         assert len(self.door.times(self.half, 3)) == 2, "two events of one transition came, and the second was dropped"
         assert self.client.metrics().duplicates_dropped >= 1
         assert (self.client.metrics().log_breaks, self._stream.metrics().log_breaks) == (0, 0)
-        assert [self.half.result(DEADLINE).status, self.lost.result(DEADLINE).status] == ["completed"] * 2
+        assert [self.half.result(PATIENCE).status, self.lost.result(PATIENCE).status] == ["completed"] * 2
         with pytest.raises(JobCancelledError):
-            self.turned.result(DEADLINE)
+            self.turned.result(PATIENCE)
         new = [event["event_data"]["video_translate_id"] for event in self._log(self.lost_end)["data"]]
         assert new == [self.half.id, self.turned.id, *[self.fresh.id] * 3], "what is behind a cursor of before is new"
 
@@ -172,7 +163,7 @@ class Rehearsal:
         self.client = self._connected(again)
         [last] = self._translate("English")
         self._move(last, last)
-        again.wait_for(3, DEADLINE)
+        again.wait_for(3, PATIENCE)
         until(self._everything_is_delivered)
         assert (again.sequences(last.id), len(again.events)) == ([1, 2, 3], 3)
 

@@ -6,6 +6,7 @@ import queue
 
 import pytest
 
+from tests.waiting import PATIENCE
 from video_translation_client import BatchSnapshot, Event, InvalidRequestError, VideoTranslationClient
 from video_translation_server.testing import TranslationServer
 
@@ -33,7 +34,7 @@ def test_a_batch_is_followed_to_its_end_and_its_end_is_pushed(translation_server
         translation_server.advance(600)
         outcomes = batch.jobs.exceptions(20)
         assert [error is None for error in outcomes] == [True, True, False]
-        end = ends.get(timeout=20)
+        end = ends.get(timeout=PATIENCE)
         assert (end.id, end.status, end.title, end.total) == (batch.id, "completed", "week 47", 3)
         assert end.counts == {"pending": 0, "running": 0, "completed": 2, "failed": 1}
         assert [item.status for item in client.batches.items(batch.id)] == ["completed", "completed", "failed"]

@@ -15,6 +15,7 @@ import pytest
 
 from examples.local_server import LocalServer
 from tests.server.footage import clip
+from tests.waiting import PATIENCE
 from video_translation_client import AsyncVideoTranslationClient, DownloadError, VideoTranslationClient
 from video_translation_server.testing import TranslationServer
 
@@ -73,7 +74,7 @@ def test_every_file_of_a_job_comes_also_where_its_url_comes_late_or_has_expired(
     with pytest.raises(DownloadError, match="wait for its end first"):
         job.download(tmp_path)
     translation_server.complete(job.id)
-    assert job.result(10).video_url is None
+    assert job.result(PATIENCE).video_url is None
     with pytest.raises(TimeoutError, match="has no URL for its video yet"):
         job.download(tmp_path, timeout=0.1)
     translation_server.advance(121)
@@ -141,7 +142,7 @@ def test_a_download_that_breaks_off_goes_on_with_the_servers_own_ranges(
     ):
         (job,) = client.translate(video, LANGUAGE)
         translation_server.complete(job.id)
-        job.result(10)
+        job.result(PATIENCE)
         assert_plays(job.download(tmp_path), "video", "audio", "subtitle")
     assert cutting.ranges == [None, "bytes=1000-", "bytes=2000-"]
 
@@ -155,5 +156,5 @@ async def test_the_async_client_sends_and_brings_the_same(
         assert asset.duration == pytest.approx(SECONDS, abs=0.1)
         (job,) = await client.translate(asset.source, LANGUAGE)
         translation_server.complete(job.id)
-        await job.result(10)
+        await job.result(PATIENCE)
         assert_plays(await job.download(tmp_path), "video", "audio", "subtitle")

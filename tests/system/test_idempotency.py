@@ -8,8 +8,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.server.process import PATIENCE, environment, started
+from tests.server.process import environment, started
 from tests.server.rig import JOBS, VIDEO
+from tests.waiting import PATIENCE
 
 KILLED_BEFORE_ITS_ANSWER = """
 import asyncio, os, signal, sqlite3

@@ -13,6 +13,7 @@ import pytest
 
 from examples.local_server import LocalServer
 from tests.server.footage import clip
+from tests.waiting import PATIENCE
 from video_translation_client import AsyncVideoTranslationClient, PollPolicy, VideoTranslationClient
 
 VIDEO = "https://example.com/talk.mp4"
@@ -52,7 +53,7 @@ def losing(target: str, is_lost: Callable[[int], bool]) -> Iterator[str]:
         thread.start()
         yield f"http://127.0.0.1:{proxy.server_address[1]}"
         proxy.shutdown()
-        thread.join(5)
+        thread.join(PATIENCE)
 
 
 def jobs_at(url: str) -> list[str]:

@@ -15,10 +15,10 @@ import uvicorn
 from fastapi import FastAPI
 
 from examples.local_server import LocalServer
+from tests.waiting import PATIENCE, until
 from video_translation_client import Event, Job, JobFailedError, VideoTranslationClient
 
 VIDEO = "https://example.com/talk.mp4"
-DEADLINE = 20.0
 
 
 class Seen:
@@ -35,7 +35,7 @@ class Seen:
 
     def wait_for(self, count: int) -> None:
         with self._changed:
-            came = self._changed.wait_for(lambda: len(self.events) >= count, DEADLINE)
+            came = self._changed.wait_for(lambda: len(self.events) >= count, PATIENCE)
         assert came, f"{len(self.events)} of {count} events came: {self.events}"
 
     def of(self, job: Job) -> list[tuple[int | None, str]]:
@@ -56,10 +56,10 @@ def test_each_transition_arrives_once_in_order_and_wakes_everyone(own_server: Lo
             ["German"],
             simulation={"duration_seconds": 0.5, "outcome": "failed", "error_message": "no audio"},
         )
-        snapshot = good.result(timeout=DEADLINE)
+        snapshot = good.result(timeout=PATIENCE)
         with pytest.raises(JobFailedError, match="no audio"):
-            bad.result(timeout=DEADLINE)
-        error = registration.wait_for("error", timeout=DEADLINE)
+            bad.result(timeout=PATIENCE)
+        error = registration.wait_for("error", timeout=PATIENCE)
         seen.wait_for(6)
         metrics = client.metrics()
     assert snapshot.result == "completed"
@@ -83,7 +83,7 @@ def test_a_self_started_job_is_known_without_a_request_for_it(make_server: Calla
     server = make_server("--start-job", "true", "--translation-time", "0.2")
     server.start()
     with VideoTranslationClient(server.url) as client:
-        snapshot = client.register_webhook().wait_for("completed", timeout=DEADLINE)
+        snapshot = client.register_webhook().wait_for("completed", timeout=PATIENCE)
     assert snapshot is not None
     assert snapshot.title == "Self-started job"
 
@@ -111,10 +111,10 @@ def test_a_receiver_that_comes_up_late_gets_everything_in_order(own_server: Loca
         client.register_webhook(seen, url=f"http://127.0.0.1:{port}/hooks")
         (job,) = client.translate(VIDEO, ["French"], simulation={"duration_seconds": 0.3})
         # The job ends while nobody listens.
-        wait_until(lambda: len(logged(own_server)) == 3)
+        until(lambda: len(logged(own_server)) == 3)
         with service(app, listening):
             seen.wait_for(3)
-            assert job.result(timeout=DEADLINE).status == "completed"
+            assert job.result(timeout=PATIENCE).status == "completed"
     assert seen.of(job) == [(1, "pending"), (2, "running"), (3, "completed")]
 
 
@@ -126,7 +126,7 @@ def test_two_clients_of_one_server_both_see_every_job(server: LocalServer) -> No
         mine = first.translate(VIDEO, ["French"], simulation={"duration_seconds": 0.2})
         theirs = second.translate(VIDEO, ["German"], simulation={"duration_seconds": 0.2})
         for job in mine + theirs:
-            job.result(timeout=DEADLINE)
+            job.result(timeout=PATIENCE)
         for seen in (first_seen, second_seen):
             seen.wait_for(6)
             for job in mine + theirs:
@@ -142,7 +142,7 @@ def test_a_killed_and_restarted_server_goes_on_where_it_stopped(own_server: Loca
         own_server.kill()
         own_server.start()
         for job in jobs:
-            assert job.result(timeout=DEADLINE).status == "completed"
+            assert job.result(timeout=PATIENCE).status == "completed"
         seen.wait_for(9)
         assert len(seen.events) == len(logged(own_server)) == 9
     for job in jobs:
@@ -203,14 +203,14 @@ def test_ctrl_c_ends_with_an_attempt_under_way_and_the_next_start_goes_on(
         httpx.post(f"{server.url}/v3/webhooks/endpoints", json={"url": url}).raise_for_status()
         body = {"video": {"type": "url", "url": VIDEO}, "output_languages": ["French"]}
         httpx.post(f"{server.url}/v3/video-translations", json=body).raise_for_status()
-        url_is_called.wait(DEADLINE)
+        url_is_called.wait(PATIENCE)
         os.kill(server.pid, signal.SIGINT)
         code = server.stop(timeout=10.0)  # far less than the attempt would take
         assert code == 0
         url_is_called.clear()
         server.start()
         # The attempt that was aborted is due again at once: its lease was given back.
-        assert url_is_called.wait(DEADLINE)
+        assert url_is_called.wait(PATIENCE)
 
 
 url_is_called = threading.Event()
@@ -240,13 +240,3 @@ def hanging_receiver() -> Iterator[str]:
             thread.join()
             for connection in taken:
                 connection.close()
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Ask again and again, until the deadline."""
-    pause = threading.Event()
-    for _ in range(int(DEADLINE / 0.05)):
-        if condition():
-            return
-        pause.wait(0.05)
-    raise AssertionError("the condition did not come true in time")

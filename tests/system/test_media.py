@@ -76,7 +76,7 @@ def test_what_is_uploaded_can_be_downloaded_translated(
     probe = shutil.which("ffprobe")
     if probe is not None:
         command = [probe, "-v", "error", "-show_entries", "stream=codec_name", "-of", "csv=p=0", str(path)]
-        seen = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+        seen = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=True)
         assert (seen.stdout.split(), seen.stderr) == (["h264", "aac", "mov_text"], "")
 
 

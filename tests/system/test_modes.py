@@ -9,10 +9,10 @@ import pytest
 from examples.local_server import LocalServer
 from tests.client.cutting_proxy import CuttingProxy
 from tests.client.recorder import Recorder
+from tests.waiting import PATIENCE
 from video_translation_client import Job, PollPolicy, VideoTranslationClient
 
 VIDEO = "https://example.com/talk.mp4"
-DEADLINE = 20.0
 SOON = PollPolicy(first=0.2, factor=1.0, cap=0.2, jitter=0.0)
 IN_ORDER = [1, 2, 3]
 
@@ -23,8 +23,8 @@ def translated(client: VideoTranslationClient, *languages: str, seconds: float =
 
 def all_came(seen: Recorder, jobs: list[Job]) -> None:
     for job in jobs:
-        assert job.result(timeout=DEADLINE).status == "completed"
-    seen.wait_for(3 * len(jobs), timeout=DEADLINE)
+        assert job.result(timeout=PATIENCE).status == "completed"
+    seen.wait_for(3 * len(jobs), timeout=PATIENCE)
     assert [seen.sequences(job.id) for job in jobs] == [IN_ORDER] * len(jobs)
     assert len(seen.events) == 3 * len(jobs)
 
@@ -46,7 +46,7 @@ def test_where_the_service_cannot_reach_the_receiver_the_stream_takes_over(serve
         registration = client.register_webhook(seen, url=f"http://127.0.0.1:{unused.getsockname()[1]}/hook")
         jobs = translated(client, "French", "German", seconds=2.5)
         all_came(seen, jobs)
-        assert registration.wait_for("completed", timeout=DEADLINE, job_id=jobs[0].id) is not None
+        assert registration.wait_for("completed", timeout=PATIENCE, job_id=jobs[0].id) is not None
         health = client.health()
     assert (health.mode, health.registered) == ("stream", True)
     assert "cannot reach" in health.reason

@@ -17,6 +17,7 @@ import pytest
 from pytest_httpserver import HTTPServer
 
 from tests.server.rig import ENDPOINTS, JOBS, VIDEO
+from tests.waiting import PATIENCE
 from video_translation_server.testing import TranslationServer
 
 INSTALLED = Path(sys.prefix) / "npm"
@@ -36,7 +37,7 @@ def _installed() -> None:
 def node(script: str, **given: Any) -> dict[str, Any]:
     """What a script of tests/system/npm answers."""
     command = ["node", str(INSTALLED / script)]
-    ran = subprocess.run(command, input=json.dumps(given), capture_output=True, text=True, timeout=30, check=True)
+    ran = subprocess.run(command, input=json.dumps(given), capture_output=True, text=True, timeout=PATIENCE, check=True)
     found: dict[str, Any] = json.loads(ran.stdout)
     return found
 

@@ -63,7 +63,7 @@ def test_the_plugins_load_nothing_until_a_test_asks() -> None:
         "import sys, video_translation_client.pytest_plugin, video_translation_server.pytest_plugin; "
         "print([name for name in ('fastapi', 'httpx', 'uvicorn', 'apsw', 'pydantic') if name in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE, check=True)
     assert done.stdout == "[]\n"
 
 

@@ -6,9 +6,9 @@ import sys
 import pytest
 
 from examples.local_server import LocalServer
+from tests.waiting import PATIENCE
 from video_translation_client import AsyncVideoTranslationClient, VideoTranslationClient
 
-DEADLINE = 20.0
 WAY = [(1, "pending"), (2, "running"), (3, "completed")]
 FIRST_CLIENT = """
 import sys
@@ -41,14 +41,14 @@ def orphan(server: LocalServer) -> str:
 def test_a_second_client_reads_the_result_and_every_transition(server: LocalServer, orphan: str, mode: str) -> None:
     with VideoTranslationClient(server.url, mode=mode) as client:  # type: ignore[arg-type]
         job = client.job(orphan)
-        read = [(event.job.sequence, event.job.status, bool(event.id)) for event in job.events(DEADLINE)]
+        read = [(event.job.sequence, event.job.status, bool(event.id)) for event in job.events(PATIENCE)]
         assert read == [(*step, True) for step in WAY]
-        assert job.result(DEADLINE).video_url
+        assert job.result(PATIENCE).video_url
 
 
 async def test_so_does_an_async_client_and_a_third_one_after_the_end(server: LocalServer, orphan: str) -> None:
     for _ in range(2):
         async with AsyncVideoTranslationClient(server.url) as client:
             job = client.job(orphan)
-            assert (await job.result(DEADLINE)).status == "completed"
-            assert [(event.job.sequence, event.job.status) async for event in job.events(DEADLINE)] == WAY
+            assert (await job.result(PATIENCE)).status == "completed"
+            assert [(event.job.sequence, event.job.status) async for event in job.events(PATIENCE)] == WAY

@@ -13,9 +13,10 @@ from pytest_httpserver import HTTPServer
 from examples.local_server import LocalServer
 from tests.postgres import own_cluster
 from tests.system.conftest import QUICK
-from tests.system.rehearsal import Door, Rehearsal, blocks, until
+from tests.system.rehearsal import Door, Rehearsal, blocks
+from tests.waiting import until
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(240)
 
 # What was claimed at the instant is claimed in the restored database too, until its lease has run out.
 LEASES = ("--attempt-timeout", "4", "--lease", "5")

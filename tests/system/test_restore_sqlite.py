@@ -12,7 +12,7 @@ from pytest_httpserver import HTTPServer
 from examples.local_server import LocalServer
 from tests.system.rehearsal import Door, Rehearsal, blocks
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(240)
 
 
 @pytest.fixture

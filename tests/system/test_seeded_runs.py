@@ -131,7 +131,7 @@ def by_job(arrived: list[tuple[str, bytes, str]]) -> dict[str, list[tuple[str, b
     return dict(found)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 def test_the_same_seed_gives_the_same_ids_order_and_bytes(tmp_path: Path, receivers: Receivers) -> None:
     one, same, other = (carry_out(tmp_path / name, receivers, seed) for name, seed in (("a", 5), ("b", 5), ("c", 6)))
     assert len(one["one at a time"][0]) > 60

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from tests.server.commands import refusal, told
-from tests.server.process import COMMAND, PATIENCE, environment, ran
+from tests.server.process import COMMAND, environment, ran
+from tests.waiting import PATIENCE
 from video_translation_server.cli.pidfile import PidFile, until
 
 ROOT = Path(__file__).parents[2]
@@ -24,7 +25,7 @@ VIDEO = "https://example.com/talk.mp4"
 FLAGS = ("--port", "0", "--start-job", "false")
 
 pytestmark = [
-    pytest.mark.timeout(120),
+    pytest.mark.timeout(240),
     pytest.mark.skipif(sys.platform == "win32", reason="there are no pid files there"),
 ]
 

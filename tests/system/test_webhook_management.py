@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from examples.local_server import LocalServer
+from tests.waiting import PATIENCE
 from video_translation_client import (
     AsyncVideoTranslationClient,
     Event,
@@ -17,8 +18,6 @@ from video_translation_client import (
     Webhooks,
 )
 from video_translation_client._endpoints import AsyncClientWebhooks, AsyncDeliveries, ClientWebhooks, Deliveries
-
-PATIENCE = 20
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,9 @@ import pytest
 
 from tests.server.listening import listening
 from tests.server.promises import conforms, refused
-from tests.server.rig import DELIVERIES, ENDPOINTS, EVENTS, HOOK, JOBS, Rig, serving, until
+from tests.server.rig import DELIVERIES, ENDPOINTS, EVENTS, HOOK, JOBS, Rig, serving
 from tests.server.store.builders import life
+from tests.waiting import eventually
 from video_translation_server.wire.responses import Answer, KeyAnswer, NewKey, Page, WorkspaceAnswer, WorkspaceWithJobs
 
 WORKSPACES = "/v3/admin/workspaces"
@@ -98,7 +99,7 @@ async def test_a_revoked_key_ends_its_stream(locked: Rig) -> None:
         listening(locked, headers={"x-api-key": second["key"]}) as other,
     ):
         await locked.http.delete(f"{KEYS}/{first['key_id']}", headers=ROOT)
-        await until(ended.task.done)
+        await eventually(ended.task.done)
         assert ended.is_complete
         await locked.store.record(life("a")[:1])
         assert await other.got(1) == ["evt_a_1"]

@@ -11,7 +11,8 @@ import pytest
 
 from tests.server.footage import clip
 from tests.server.promises import conforms, refused
-from tests.server.rig import JOBS, Rig, serving, until
+from tests.server.rig import JOBS, Rig, serving
+from tests.waiting import eventually
 from video_translation_server.wire.responses import Answer, AssetAnswer, Created
 
 ASSETS = "/v3/assets"
@@ -169,9 +170,9 @@ async def test_a_file_that_a_crash_left_without_its_row_goes_once_it_is_old(tmp_
         os.utime(path, (time.time() - 7200,) * 2)
     async with serving(tmp_path, clock=clock) as rig:
         await rig.quiet()
-        await until(lambda: not stranger.exists())
+        await eventually(lambda: not stranger.exists())
         assert [path.name for path in files(rig)] == ["asset_1", "asset_under_way"]
         os.utime(young, (time.time() - 7200,) * 2)
         await rig.advance(3601)
-        await until(lambda: not young.exists())
+        await eventually(lambda: not young.exists())
         assert [path.name for path in files(rig)] == ["asset_1"]

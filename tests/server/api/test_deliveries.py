@@ -6,7 +6,8 @@ import httpx
 import pytest
 
 from tests.server.promises import conforms, refused
-from tests.server.rig import DELIVERIES, ENDPOINTS, HOOK, RECOVERIES, Rig, answered, never, until
+from tests.server.rig import DELIVERIES, ENDPOINTS, HOOK, RECOVERIES, Rig, answered, never
+from tests.waiting import eventually
 from video_translation_server.model import Outcome, OutcomeKind
 from video_translation_server.wire.responses import Answer, DeliveryAnswer, DeliveryWithAttempts, Page, Recovery
 
@@ -206,7 +207,7 @@ async def test_what_is_in_flight_is_not_sent_twice(rig: Rig, http: httpx.AsyncCl
     rig.sender.answer = lambda _: never()
     await rig.register()
     await rig.translate(**ENDLESS)
-    await until(lambda: rig.sender.in_flight)
+    await eventually(lambda: rig.sender.in_flight)
     assert (await resent(http))["state"] == "due"
     rig.clock.advance(5)
     assert (await one(http))["attempts"] == 0

@@ -9,7 +9,8 @@ import pytest
 from openapi_spec_validator import validate
 
 from tests.server.promises import conforms, refused
-from tests.server.rig import DELIVERIES, ENDPOINTS, EVENTS, JOBS, Rig, serving, until
+from tests.server.rig import DELIVERIES, ENDPOINTS, EVENTS, JOBS, Rig, serving
+from tests.waiting import eventually
 from video_translation_server import loops
 from video_translation_server.errors import StoreError
 from video_translation_server.wire.responses import Health
@@ -31,7 +32,7 @@ async def test_it_is_not_ready_while_a_loop_is_down(
     await rig.quiet()
     monkeypatch.setattr(rig.store, "due_jobs", broken)
     rig.clock.advance(5)
-    await until(lambda: rig.lines("loop waits for the store"))
+    await eventually(lambda: rig.lines("loop waits for the store"))
     answer = await http.get("/readyz")
     assert answer.status_code == 503
     assert answer.headers["x-request-id"]

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from tests.server.listening import STREAM, Listener, blocks, listening
 from tests.server.promises import refused
-from tests.server.rig import EVENTS, Rig, serving, until
+from tests.server.rig import EVENTS, Rig, serving
 from tests.server.store.builders import created, life, progressed
+from tests.waiting import eventually
 from video_translation_server.api import tail
 from video_translation_server.errors import StoreError
 from video_translation_server.store import EventFilter
@@ -45,7 +46,7 @@ async def test_an_event_arrives_as_the_very_bytes_of_its_webhook(rig: Rig) -> No
         assert "content-length" not in listener.headers
         await rig.translate(title="基調講演\nwith a break")
         await listener.got(1)
-        await until(lambda: rig.sender.posts)
+        await eventually(lambda: rig.sender.posts)
         body = rig.sender.posts[0].body.decode()
         first, event = listener.text.split("\n\n")[:2]
         assert first == "retry: 1000\nid: cur_0"
@@ -138,7 +139,7 @@ async def test_progress_comes_only_where_it_is_asked_for_by_name(rig: Rig) -> No
     async with listening(rig) as all_others, listening(rig, event_type="video_translate.progress") as asking:
         await rig.store.record([progressed(first.job, 50)])
         await write(rig, "b")
-        await until(lambda: asking.last_id == "cur_2")
+        await eventually(lambda: asking.last_id == "cur_2")
         assert [block["event"] for block in blocks(asking.text)[1:]] == ["video_translate.progress"]
         assert await all_others.got(3) == ["evt_b_1", "evt_b_2", "evt_b_3"]
 
@@ -146,9 +147,9 @@ async def test_progress_comes_only_where_it_is_asked_for_by_name(rig: Rig) -> No
 async def test_a_quiet_stream_has_a_heartbeat_that_moves_its_place(tmp_path: Path) -> None:
     failures: dict[str, Any] = {"event_type": "video_translate.fail"}
     async with serving(tmp_path, stream_heartbeat=0.02) as rig, listening(rig, **failures) as listener:
-        await until(lambda: listener.text.count(": ping") >= 2)
+        await eventually(lambda: listener.text.count(": ping") >= 2)
         await write(rig, "a")
-        await until(lambda: listener.last_id == "cur_3")
+        await eventually(lambda: listener.last_id == "cur_3")
         assert listener.events == []
         assert set(blocks(listener.text)[-1]) == {"id"}, "no event, only the place to resume from"
 
@@ -186,7 +187,7 @@ async def test_a_reader_that_takes_nothing_is_cut_and_the_others_go_on(tmp_path:
         stalled.takes.clear()
         await write(rig, "a")
         assert await other.got(3) == ["evt_a_1", "evt_a_2", "evt_a_3"]
-        await until(stalled.task.done)
+        await eventually(stalled.task.done)
         assert not stalled.is_complete
         assert len(rig.lines("stream cut: its reader takes nothing")) == 1
         await write(rig, "b")
@@ -223,7 +224,7 @@ async def test_a_stop_ends_every_stream_properly(rig: Rig) -> None:
         await write(rig, "a")
         await behind.got(3)
         rig.application.stopping.set()
-        await until(lambda: idle.task.done() and behind.task.done())
+        await eventually(lambda: idle.task.done() and behind.task.done())
         assert idle.is_complete
         assert behind.is_complete
 
@@ -240,7 +241,7 @@ async def test_a_log_that_cannot_be_read_ends_the_stream_which_resumes(
         with monkeypatch.context() as patched:
             patched.setattr(rig.store, "events_after", broken)
             async with listening(rig, after="cur_0") as listener:
-                await until(listener.task.done)
+                await eventually(listener.task.done)
                 assert listener.is_complete
         async with listening(rig, after=listener.last_id) as again:
             assert len(await again.got(3)) == 3
@@ -273,7 +274,7 @@ async def example(rig: Rig, jobs: Iterator[str], moves: Moves, rooms: list[int],
         async with listening(rig, room=room, headers={"Last-Event-ID": place}, event_type=types) as listener:
             await carry_out(rig, jobs, left, listener)
             if room is None:
-                await until(functools.partial(is_at, listener, f"cur_{await rig.store.last_position()}"))
+                await eventually(functools.partial(is_at, listener, f"cur_{await rig.store.last_position()}"))
         seen += listener.names
         place = listener.last_id or place
     log, _ = await rig.store.events_after("ws_default", start, limit=1000, wanted=EventFilter())

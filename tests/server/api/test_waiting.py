@@ -10,7 +10,8 @@ import httpx
 import pytest
 
 from tests.server.promises import conforms, refused
-from tests.server.rig import JOBS, Rig, until
+from tests.server.rig import JOBS, Rig
+from tests.waiting import PATIENCE, eventually
 from video_translation_server.api.waiting import preferred_wait
 from video_translation_server.model import Job
 from video_translation_server.wire.responses import Answer, Status, Translation
@@ -34,7 +35,7 @@ async def waiting(rig: Rig, path: str, count: int = 1, **params: Any) -> AsyncIt
     asked = {"wait": 60} | params
     before = waiters(rig)
     tasks = [asyncio.create_task(rig.http.get(path, params=asked)) for _ in range(count)]
-    await until(lambda: waiters(rig) == before + count or any(task.done() for task in tasks))
+    await eventually(lambda: waiters(rig) == before + count or any(task.done() for task in tasks))
     assert not any(task.done() for task in tasks), "they are to wait"
     yield tasks
     for task in tasks:
@@ -52,7 +53,7 @@ async def test_the_answer_comes_with_the_jobs_next_move(rig: Rig, after: dict[st
     job_id = await long_job(rig)
     async with waiting(rig, f"{JOBS}/{job_id}", **after) as [one]:
         await rig.advance(10)
-        data = conforms(await asyncio.wait_for(one, 10), Answer[Translation])["data"]
+        data = conforms(await asyncio.wait_for(one, PATIENCE), Answer[Translation])["data"]
     assert (data["status"], data["sequence"]) == ("running", 2)
     assert data == await rig.job(job_id)
     assert waiters(rig) == 0
@@ -66,7 +67,7 @@ async def test_status_waits_too_also_for_the_newest_job(rig: Rig) -> None:
         waiting(rig, "/status", video_translation_id=job_id, after_sequence=1) as [named],
     ):
         await rig.advance(10)
-        bodies = [conforms(await asyncio.wait_for(one, 10), Status) for one in (newest, named)]
+        bodies = [conforms(await asyncio.wait_for(one, PATIENCE), Status) for one in (newest, named)]
     assert [(body["id"], body["status"]) for body in bodies] == [(job_id, "running")] * 2
 
 
@@ -76,7 +77,7 @@ async def test_it_waits_over_moves_up_to_the_sequence_that_is_known(rig: Rig) ->
         await rig.advance(10)
         assert not one.done()
         await rig.http.post(f"{JOBS}/{job_id}/cancel")
-        data = (await asyncio.wait_for(one, 10)).json()["data"]
+        data = (await asyncio.wait_for(one, PATIENCE)).json()["data"]
     assert (data["status"], data["sequence"]) == ("failed", 3)
 
 
@@ -85,7 +86,7 @@ async def test_what_is_past_the_known_sequence_is_told_at_once(rig: Rig) -> None
     await rig.advance(10)
     for after in (0, 1):
         answer, seconds = await took(rig.http.get(f"{JOBS}/{job_id}", params={"wait": 60, "after_sequence": after}))
-        assert (answer.json()["data"]["sequence"], seconds < 10) == (2, True)
+        assert (answer.json()["data"]["sequence"], seconds < PATIENCE) == (2, True)
 
 
 async def test_a_job_that_has_ended_is_told_at_once_whatever_is_known(rig: Rig) -> None:
@@ -93,7 +94,7 @@ async def test_a_job_that_has_ended_is_told_at_once_whatever_is_known(rig: Rig) 
     await rig.http.post(f"{JOBS}/{job_id}/cancel")
     for params in ({}, {"after_sequence": 2}, {"after_sequence": 99}):
         answer, seconds = await took(rig.http.get(f"{JOBS}/{job_id}", params={"wait": 60} | params))
-        assert (answer.json()["data"]["status"], seconds < 10) == ("failed", True)
+        assert (answer.json()["data"]["status"], seconds < PATIENCE) == ("failed", True)
 
 
 @pytest.mark.parametrize("path", [JOBS + "/{}", "/status?video_translation_id={}"])
@@ -111,7 +112,7 @@ async def test_after_the_time_that_was_asked_for_it_says_how_the_job_is(rig: Rig
 async def test_without_a_time_to_wait_it_answers_at_once(rig: Rig, params: dict[str, int]) -> None:
     job_id = await long_job(rig)
     answer, seconds = await took(rig.http.get(f"{JOBS}/{job_id}", params=params))
-    assert (answer.status_code, seconds < 10) == (200, True)
+    assert (answer.status_code, seconds < PATIENCE) == (200, True)
     assert "preference-applied" not in answer.headers
 
 
@@ -129,11 +130,11 @@ async def test_hundreds_wait_and_each_job_wakes_its_own(rig: Rig) -> None:
     first, second = await long_job(rig), await long_job(rig)
     async with waiting(rig, f"{JOBS}/{first}", 150) as of_first, waiting(rig, f"{JOBS}/{second}", 150) as of_second:
         await rig.http.post(f"{JOBS}/{first}/cancel")
-        answers = await asyncio.wait_for(asyncio.gather(*of_first), 20)
+        answers = await asyncio.wait_for(asyncio.gather(*of_first), PATIENCE)
         assert {answer.json()["data"]["status"] for answer in answers} == {"failed"}
         assert not any(task.done() for task in of_second)
         await rig.http.post(f"{JOBS}/{second}/cancel")
-        await asyncio.wait_for(asyncio.gather(*of_second), 20)
+        await asyncio.wait_for(asyncio.gather(*of_second), PATIENCE)
     assert waiters(rig) == 0
 
 
@@ -149,13 +150,13 @@ async def test_what_happens_to_others_costs_a_waiter_no_reading(rig: Rig, monkey
     tail = rig.application.api.state.context.tail
     async with waiting(rig, f"{JOBS}/{job_id}", 5):
         # The first who waits sets the tail in motion, and each looks once more.
-        await until(lambda: reads >= 10)
+        await eventually(lambda: reads >= 10)
         await rig.translate()
         for _ in range(10):
             [other] = await rig.translate()
             await rig.http.post(f"{JOBS}/{other}/cancel")
         end = await rig.store.last_position()
-        await until(lambda: tail.position == end)
+        await eventually(lambda: tail.position == end)
         assert reads <= 15
 
 
@@ -172,7 +173,7 @@ async def test_a_move_between_reading_and_waiting_is_not_missed(rig: Rig, monkey
         return job
 
     monkeypatch.setattr(rig.store, "job", read_and_move)
-    answer = await asyncio.wait_for(rig.http.get(f"{JOBS}/{job_id}", params={"wait": 60}), 10)
+    answer = await asyncio.wait_for(rig.http.get(f"{JOBS}/{job_id}", params={"wait": 60}), PATIENCE)
     assert answer.json()["data"]["status"] == "failed"
 
 
@@ -183,7 +184,7 @@ async def test_the_servers_stop_answers_all_who_wait(rig: Rig) -> None:
     job_id = await long_job(rig)
     async with waiting(rig, f"{JOBS}/{job_id}", 20) as tasks:
         rig.application.stopping.set()
-        answers = await asyncio.wait_for(asyncio.gather(*tasks), 10)
+        answers = await asyncio.wait_for(asyncio.gather(*tasks), PATIENCE)
     assert {(answer.status_code, answer.json()["data"]["sequence"]) for answer in answers} == {(200, 1)}
     assert waiters(rig) == 0
 
@@ -208,9 +209,9 @@ async def test_a_caller_that_goes_away_is_waited_for_no_more(rig: Rig) -> None:
         pass
 
     call = asyncio.create_task(rig.application.api(scope, receive, send))
-    await until(lambda: waiters(rig) == 1)
+    await eventually(lambda: waiters(rig) == 1)
     gone.set()
-    await asyncio.wait_for(call, 10)
+    await asyncio.wait_for(call, PATIENCE)
     assert waiters(rig) == 0
 
 
@@ -236,9 +237,9 @@ async def test_a_preference_is_taken_and_said_to_be(rig: Rig) -> None:
     job_id = await long_job(rig)
     headers = {"Prefer": "respond-async, wait=60"}
     one = asyncio.create_task(rig.http.get(f"{JOBS}/{job_id}", headers=headers))
-    await until(lambda: waiters(rig) == 1)
+    await eventually(lambda: waiters(rig) == 1)
     await rig.http.post(f"{JOBS}/{job_id}/cancel")
-    answer = await asyncio.wait_for(one, 10)
+    answer = await asyncio.wait_for(one, PATIENCE)
     assert (answer.json()["data"]["status"], answer.headers["preference-applied"]) == ("failed", "wait=60")
 
 

@@ -27,9 +27,10 @@ from tests.server.rig import (
     never,
     seeded_ids,
     serving,
-    until,
 )
+from tests.waiting import PATIENCE, eventually
 from video_translation_server import upkeep
+from video_translation_server.delivery.worker import Worker
 from video_translation_server.model import Outcome
 
 START = 1_800_000_000.0
@@ -150,7 +151,7 @@ async def test_a_sweep_goes_on_where_a_restart_stopped_it(tmp_path: Path, monkey
         await rig.register(max_in_flight=2)
         sender.answer = lambda _: never()
         recovery_id = await swept(rig, "replay")
-        await until(lambda: len(sender.in_flight) == 2)
+        await eventually(lambda: len(sender.in_flight) == 2)
         found = await recovery(rig, recovery_id)
         assert (found["status"], found["deliveries"]) == ("running", 4), "no more than may wait"
     sender.answer = lambda _: answered()
@@ -173,10 +174,10 @@ async def test_a_sweep_of_an_endpoint_that_is_deleted_ends(rig: Rig, monkeypatch
     await rig.register(max_in_flight=1)
     rig.sender.answer = lambda _: never()
     recovery_id = await swept(rig, "replay")
-    await until(lambda: rig.sender.in_flight)
+    await eventually(lambda: rig.sender.in_flight)
     await rig.http.delete(f"{ENDPOINTS}/ep_1")
     rig.clock.advance(5)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE
     while (await recovery(rig, recovery_id))["status"] == "running":
         assert time.monotonic() < deadline
     assert len(rig.sender.posts) == 1
@@ -350,7 +351,7 @@ async def test_a_stop_lets_attempts_end_and_keeps_their_answers(tmp_path: Path) 
     async with serving(tmp_path, clock=clock, sender=sender, ids=ids, drain_timeout=30) as rig:
         await rig.register()
         await rig.translate("English", "German", **ENDLESS)
-        await until(lambda: len(sender.in_flight) == 2)
+        await eventually(lambda: len(sender.in_flight) == 2)
         asyncio.get_running_loop().call_later(0.05, release.set)
         logs = rig.logs
     assert (sender.aborted, sender.in_flight) == (0, [])
@@ -361,7 +362,9 @@ async def test_a_stop_lets_attempts_end_and_keeps_their_answers(tmp_path: Path) 
         assert len(sender.posts) == 2
 
 
-async def test_a_stop_that_has_waited_long_enough_aborts_the_rest(tmp_path: Path) -> None:
+async def test_a_stop_that_has_waited_long_enough_aborts_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     clock, ids = SteppedClock(), seeded_ids()
     sender = FakeSender(clock)
     release = asyncio.Event()
@@ -372,14 +375,19 @@ async def test_a_stop_that_has_waited_long_enough_aborts_the_rest(tmp_path: Path
         await release.wait()
         return answered()
 
+    async def stop(worker: Worker) -> None:
+        release.set()  # one of two is answered while the stop waits
+        await ended(worker)
+
+    ended = Worker._stop
+    monkeypatch.setattr(Worker, "_stop", stop)
     sender.answer = uneven
     async with serving(tmp_path, clock=clock, sender=sender, ids=ids, drain_timeout=0.2) as rig:
         await rig.register()
         await rig.translate("English", "German", **ENDLESS)
-        await until(lambda: len(sender.in_flight) == 2)
-        asyncio.get_running_loop().call_later(0.02, release.set)
+        await eventually(lambda: len(sender.in_flight) == 2)
         before = time.monotonic()
-    assert time.monotonic() - before < 10
+    assert time.monotonic() - before < PATIENCE
     assert sender.aborted == 1
     sender.answer = lambda _: answered()
     async with serving(tmp_path, clock=clock, sender=sender, ids=ids) as rig:

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.server.rig import DELIVERIES, ENDPOINTS, EVENTS, HOOK, Post, Rig, answered, never, serving, until
+from tests.server.rig import DELIVERIES, ENDPOINTS, EVENTS, HOOK, Post, Rig, answered, never, serving
+from tests.waiting import eventually
 from video_translation_server.model import Outcome, OutcomeKind
 
 START = 1_800_000_000.0
@@ -331,6 +332,6 @@ async def test_what_is_in_flight_when_an_endpoint_is_disabled_still_counts(rig: 
     await rig.register(HOOK, **PENDING)
     rig.sender.answer = lambda _: never()
     await rig.translate(**ENDLESS)
-    await until(lambda: rig.sender.in_flight)
+    await eventually(lambda: rig.sender.in_flight)
     assert (await rig.http.patch(f"{ENDPOINTS}/ep_1", json={"status": "disabled"})).status_code == 200
     assert await states(rig) == {"due": 1}

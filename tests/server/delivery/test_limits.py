@@ -6,7 +6,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from tests.server.rig import DELIVERIES, ENDPOINTS, HOOK, FakeSender, Post, Rig, answered, serving, until
+from tests.server.rig import DELIVERIES, ENDPOINTS, HOOK, FakeSender, Post, Rig, answered, serving
+from tests.waiting import eventually
 from video_translation_server.model import Outcome
 
 START = 1_800_000_000.0
@@ -31,7 +32,7 @@ class Gate:
     async def open(self) -> None:
         """Let everybody through; return when those who waited are gone."""
         self._opened.set()
-        await until(lambda: not self._sender.in_flight)
+        await eventually(lambda: not self._sender.in_flight)
 
     async def _answer(self, _: Post) -> Outcome:
         self.peaks |= Counter(post.url for post in self._sender.in_flight)
@@ -51,7 +52,7 @@ async def test_each_endpoint_has_its_own_limit(tmp_path: Path) -> None:
         await rig.register(OTHER)
         await rig.register(THIRD, max_in_flight=5)
         await created(rig, 8)
-        await until(lambda: len(rig.sender.in_flight) == 9)
+        await eventually(lambda: len(rig.sender.in_flight) == 9)
         assert [gate.now(url) for url in (HOOK, OTHER, THIRD)] == [1, 3, 5]
         await gate.open()
         await rig.quiet()
@@ -63,9 +64,9 @@ async def test_a_limit_that_is_changed_holds_from_the_next_claim_on(rig: Rig) ->
     gate = Gate(rig.sender)
     await rig.register(max_in_flight=1)
     await created(rig, 6)
-    await until(lambda: gate.now(HOOK) == 1)
+    await eventually(lambda: gate.now(HOOK) == 1)
     await rig.http.patch(f"{ENDPOINTS}/ep_1", json={"max_in_flight": 4})
-    await until(lambda: gate.now(HOOK) == 4)
+    await eventually(lambda: gate.now(HOOK) == 4)
     await gate.open()
     await rig.quiet()
     assert len(rig.sender.posts) == 6
@@ -130,9 +131,9 @@ async def test_without_order_several_of_a_job_are_in_flight_at_once(rig: Rig) ->
     await rig.register(ordering="none")
     [job_id] = await rig.translate(simulation={"duration_seconds": 10})
     for count, seconds in ((1, 1), (2, 9)):
-        await until(lambda count=count: gate.now(HOOK) == count)  # type: ignore[misc]
+        await eventually(lambda count=count: gate.now(HOOK) == count)  # type: ignore[misc]
         rig.clock.advance(seconds)
-    await until(lambda: gate.now(HOOK) == 3)
+    await eventually(lambda: gate.now(HOOK) == 3)
     await gate.open()
     await rig.quiet()
     assert rig.sender.sequences(job_id) == [1, 2, 3]
@@ -160,9 +161,9 @@ async def test_an_endpoint_deleted_with_deliveries_pending_gets_no_more(rig: Rig
     await rig.register(OTHER)
     gate = Gate(rig.sender)
     [job_id, *_] = await rig.translate("English", "German", "French", simulation={"duration_seconds": 10})
-    await until(lambda: gate.now(HOOK) == 1)
+    await eventually(lambda: gate.now(HOOK) == 1)
     rig.clock.advance(1)
-    await until(lambda: gate.now(HOOK) == 2)  # by now two are in flight, one waits for its turn
+    await eventually(lambda: gate.now(HOOK) == 2)  # by now two are in flight, one waits for its turn
     assert (await rig.http.delete(f"{ENDPOINTS}/ep_1")).status_code == 200
     await gate.open()
     await rig.quiet()

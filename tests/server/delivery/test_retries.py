@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.server.rig import HOOK, FakeSender, Post, Rig, answered, never, serving, until
+from tests.server.rig import HOOK, FakeSender, Post, Rig, answered, never, serving
 from tests.server.store.builders import deliveries_of
+from tests.waiting import eventually
 from video_translation_server.model import DEFAULT_WORKSPACE, Delivery, DeliveryState, Outcome
 from video_translation_server.store import EventFilter
 
@@ -176,7 +177,7 @@ async def test_a_hanging_endpoint_holds_up_nobody_else(tmp_path: Path) -> None:
         jobs = [(await rig.translate(simulation={"duration_seconds": 10}))[0] for _ in range(20)]
         for seconds in (0, 1, 9):
             await rig.advance(seconds)
-        await until(lambda: len(rig.sender.in_flight) == 4)
+        await eventually(lambda: len(rig.sender.in_flight) == 4)
         assert all(rig.sender.sequences(job, OTHER) == [1, 2, 3] for job in jobs)
         assert sum(post.url == HOOK for post in rig.sender.posts) == 4
 

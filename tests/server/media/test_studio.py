@@ -10,7 +10,7 @@ import pytest
 
 from tests.server.footage import clip
 from tests.server.media.test_captions import recipe
-from tests.server.rig import until
+from tests.waiting import eventually
 from video_translation_server.errors import BusyError, MediaError
 from video_translation_server.media import Footage, Studio, studio
 
@@ -73,7 +73,7 @@ async def test_the_servers_end_is_theirs(tmp_path: Path, child: Path) -> None:
     runs(child, f"import time; open({str(tmp_path / 'up')!r}, 'w').close(); time.sleep(600)")
     made = Studio()
     looking = asyncio.create_task(made.write_video(recipe(1), tmp_path / "film"))
-    await until((tmp_path / "up").exists)
+    await eventually((tmp_path / "up").exists)
     made.close()
     with pytest.raises(MediaError, match=f"ended with -{signal.SIGKILL:d}"):
         await looking
@@ -100,7 +100,7 @@ async def test_few_run_at_once_and_not_many_wait(tmp_path: Path, child: Path, mo
     )
     made = Studio()
     looks = [asyncio.create_task(made.look(tmp_path / "film")) for _ in range(3)]
-    await until(lambda: started(tmp_path) == studio.CHILDREN)
+    await eventually(lambda: started(tmp_path) == studio.CHILDREN)
     with pytest.raises(BusyError):
         await made.look(tmp_path / "film")
     assert started(tmp_path) == studio.CHILDREN

@@ -16,7 +16,7 @@ import trustme
 from tests.server.outbound.conftest import Serve
 from tests.server.outbound.servers import LONG, SHORT, Handler, Peer, to
 from tests.server.outbound.test_hostile_targets import LITERALS, Recorder
-from tests.server.rig import until
+from tests.waiting import eventually
 from video_translation_server.outbound import AddressPolicy, Fetcher
 
 MakeFetcher = Callable[..., Fetcher]
@@ -251,7 +251,7 @@ async def test_one_who_leaves_takes_the_connection_along(serve: Serve, make_fetc
 
     server = await serve(saying(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", then=wait))
     fetching = asyncio.create_task(fetched(make_fetcher(), to(server.port)))
-    await until(lambda: server.connections == 1)
+    await eventually(lambda: server.connections == 1)
     fetching.cancel()
     async with asyncio.timeout(LONG):
         await gone.wait()

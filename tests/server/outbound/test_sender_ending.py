@@ -11,7 +11,7 @@ import pytest
 
 from tests.server.outbound.conftest import Serve
 from tests.server.outbound.servers import EMPTY_OK, LONG, Peer, a_full_port, to
-from tests.server.rig import until
+from tests.waiting import eventually
 from video_translation_server.model import OutcomeKind
 from video_translation_server.outbound import AddressPolicy, Http1Sender, PoolResolver
 from video_translation_server.outbound.dial import plain_socket
@@ -60,7 +60,7 @@ class Stage:
             await self.reached.wait()
 
     async def has_no_socket(self) -> None:
-        await until(lambda: all(sock.fileno() == -1 for sock in self.opened))
+        await eventually(lambda: all(sock.fileno() == -1 for sock in self.opened))
 
 
 async def at_the_start(stage: Stage, serve: Serve) -> None:
@@ -159,7 +159,7 @@ async def on_stage(phase: str, serve: Serve) -> AsyncIterator[tuple[Stage, Http1
         await sender.close()
         await stage.stack.aclose()
     await stage.has_no_socket()
-    await until(lambda: not any("Http1Sender." in repr(task.get_coro()) for task in asyncio.all_tasks()))
+    await eventually(lambda: not any("Http1Sender." in repr(task.get_coro()) for task in asyncio.all_tasks()))
 
 
 @pytest.mark.parametrize("phase", PHASES)

@@ -10,7 +10,8 @@ import pytest
 
 from tests.server.footage import clip
 from tests.server.outbound.servers import Peer, Server
-from tests.server.rig import HOOK, JOBS, Rig, seeded_ids, serving, until
+from tests.server.rig import HOOK, JOBS, Rig, seeded_ids, serving
+from tests.waiting import PATIENCE, eventually
 
 FILM = clip(6)
 PREFLIGHT = "video_translate.preflight"
@@ -63,7 +64,7 @@ async def fetching(folder: Path, **settings: Any) -> AsyncIterator[tuple[Rig, Vi
 async def looked_at(rig: Rig, job_id: str) -> dict[str, Any]:
     """The job once its video has been looked at."""
     with rig.store.bells.jobs.listen() as bell:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             while (await rig.store.job(None, job_id)).in_preflight:
                 await bell.wait()
                 bell.clear()
@@ -113,7 +114,7 @@ async def test_what_cannot_be_had_or_is_no_video_fails_before_it_begins(
         [job_id] = await rig.translate(video=source.at(path), callback_url=callback, callback_id="order-7")
         job = await looked_at(rig, job_id)
         assert (job["status"], job["sequence"], job["failure_message"]) == ("failed", 2, message)
-        await until(lambda: len(rig.sender.posts) == 2)
+        await eventually(lambda: len(rig.sender.posts) == 2)
         assert {post.url for post in rig.sender.posts} == {HOOK, callback}, "callbacks hear of it too"
         for post in rig.sender.posts:
             data = post.event["event_data"]
@@ -162,7 +163,7 @@ async def test_a_slow_source_holds_up_nobody_else(tmp_path: Path) -> None:
         slow.content["/slow.mp4"] = FILM
         slow.may_answer.clear()
         [waiting] = await rig.translate(video=slow.at("/slow.mp4"))
-        await until(lambda: slow.asked == ["/slow.mp4"])
+        await eventually(lambda: slow.asked == ["/slow.mp4"])
         [job_id] = await rig.translate(video=source.at("/film.mp4"))
         assert (await looked_at(rig, job_id))["duration"] == 6
         assert (await rig.job(waiting))["status"] == "pending"
@@ -174,7 +175,7 @@ async def test_another_title_in_between_is_kept_and_a_cancelled_job_stays_so(tmp
     async with fetching(tmp_path) as (rig, source):
         source.may_answer.clear()
         renamed, cancelled = await rig.translate("English", "French", video=source.at("/film.mp4"))
-        await until(lambda: source.asked == ["/film.mp4"])
+        await eventually(lambda: source.asked == ["/film.mp4"])
         await rig.http.patch(f"{JOBS}/{renamed}", json={"title": "New"})
         await rig.http.post(f"{JOBS}/{cancelled}/cancel")
         source.may_answer.set()
@@ -189,7 +190,7 @@ async def test_a_restarted_server_looks_again(tmp_path: Path) -> None:
     async with fetching(tmp_path, ids=ids) as (rig, source):
         source.may_answer.clear()
         [job_id, other] = await rig.translate("English", "French", video=source.at("/film.mp4"))
-        await until(lambda: source.asked == ["/film.mp4"])
+        await eventually(lambda: source.asked == ["/film.mp4"])
         clock = rig.clock
     assert [path.name for path in (tmp_path / "server.db-assets").iterdir()] == []
     async with serving(tmp_path, clock=clock, ids=ids, seconds_per_video_minute=60) as rig:

@@ -22,6 +22,7 @@ from tests.server.store.builders import (
     settlement,
 )
 from tests.server.store.engines import RealTime
+from tests.waiting import PATIENCE
 from video_translation_server.model import Attempt, DeliveryState, EndpointStatus, Outcome, OutcomeKind
 from video_translation_server.store import Store
 
@@ -179,7 +180,7 @@ async def test_workers_that_race_deliver_everything_once(store: Store) -> None:
             done += seen(claims)
         return done
 
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         groups = await asyncio.gather(*(worker() for _ in range(6)))
     rest = await deliver_all(store)  # a worker may have gone home while others still had claims
     done = [one for group in groups for one in group] + seen(rest)

@@ -21,6 +21,7 @@ from tests.server.store.builders import (
     settlement,
 )
 from tests.server.store.engines import Reopen
+from tests.waiting import PATIENCE
 from video_translation_server.errors import ConflictError, NotFoundError, StoreError
 from video_translation_server.store import Bell, Store
 
@@ -194,7 +195,7 @@ async def test_who_is_woken_finds_what_was_committed(store: Store) -> None:
     for number in range(20):
         with store.bells.events.listen() as rung:
             call = asyncio.ensure_future(store.record([created(f"job_{number}")]))
-            await asyncio.wait_for(rung.wait(), 5)
+            await asyncio.wait_for(rung.wait(), PATIENCE)
             assert len(await read_log(store)) == number + 1
             await call
 
@@ -204,7 +205,7 @@ async def test_the_bell_rings_also_for_a_caller_that_has_gone(store: Store) -> N
         call = asyncio.ensure_future(store.record([created()]))
         await asyncio.sleep(0)  # let it ask
         call.cancel()
-        await asyncio.wait_for(rung.wait(), 5)
+        await asyncio.wait_for(rung.wait(), PATIENCE)
     assert len(await read_log(store)) == 1
 
 

@@ -16,6 +16,7 @@ from tests.server.store.builders import (
     read_log,
 )
 from tests.server.store.engines import RealTime, Reopen
+from tests.waiting import PATIENCE
 from video_translation_server.errors import ConflictError, NotFoundError
 from video_translation_server.model import Event
 from video_translation_server.store import EventFilter, Store
@@ -27,7 +28,7 @@ async def tail(store: Store, total: int, *, limit: int) -> list[Event]:
     """Read the log while it grows, by the cursor alone."""
     found: list[Event] = []
     cursor = 0
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         while len(found) < total:
             with store.bells.events.listen() as rung:
                 page, cursor = await store.events_after(WORKSPACE, cursor, limit=limit, wanted=ALL)

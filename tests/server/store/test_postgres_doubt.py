@@ -18,7 +18,7 @@ from video_translation_server.store.postgres import PostgresStore
 from video_translation_server.store.postgres.database import Connection, Database, history_of
 from video_translation_server.store.postgres.doubt import has_committed
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(240)
 
 # What is not committed is in memory only, so that a crash takes it; and nobody but the test takes numbers.
 SETTINGS = UNDURABLE | {"wal_writer_delay": "10s", "autovacuum": "off", "restore_command": "false"}

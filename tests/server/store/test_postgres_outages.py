@@ -21,6 +21,7 @@ from tests.server.store.builders import (
     settlement,
 )
 from tests.server.store.engines import PostgresEngine, RealTime
+from tests.waiting import PATIENCE
 from video_translation_server.errors import StoreError
 from video_translation_server.model import DeliveryState
 from video_translation_server.store import Store
@@ -149,12 +150,12 @@ async def test_out_of_reach_every_verb_says_so_and_afterwards_all_goes_on(store:
         store.ping,
     ]
     for verb in verbs:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             with pytest.raises(StoreError, match="database"):
                 await verb()  # type: ignore[misc]
     await proxy.accept()
     with store.bells.jobs.listen() as rung:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             await rung.wait()  # the doorbell is back, and so is the database
     assert await store.settle([settlement(held), settlement(other)], now=NOW) == [True, True], "its leases hold still"
     assert await store.record([created("job_3")]) == [True]
@@ -167,13 +168,13 @@ async def test_whoever_waits_for_a_bell_is_woken_after_an_outage(
     """What rang meanwhile was not heard: so everybody looks."""
     with store.bells.jobs.listen() as rung:
         proxy.cut()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             await rung.wait()
     other = await PostgresStore.open(postgres_engine.url)
     try:
         with store.bells.events.listen() as rung:
             await other.record([created()])
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE):
                 await rung.wait()
     finally:
         await other.close()

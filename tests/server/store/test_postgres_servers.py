@@ -31,6 +31,7 @@ from tests.server.store.builders import (
     settlement,
 )
 from tests.server.store.engines import PostgresEngine, RealTime
+from tests.waiting import PATIENCE
 from video_translation_server.model import Job, JobStatus, Settlement, Workers
 from video_translation_server.store import Store
 from video_translation_server.store.postgres.database import Database
@@ -320,7 +321,7 @@ async def test_bells_ring_on_every_server(start: Servers) -> None:
     ):
         with bell.listen() as rung:
             await act
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE):
                 await rung.wait()
     assert JobStatus.PENDING in {job.status for job in (await waiting.jobs(WORKSPACE, limit=3))[0]}
 

@@ -22,6 +22,7 @@ from tests.server.store.builders import (
     settlement,
 )
 from tests.server.store.engines import PostgresEngine, RealTime
+from tests.waiting import PATIENCE
 from video_translation_server.model import Claim, EndpointStatus
 from video_translation_server.store import Store
 from video_translation_server.store.postgres import PostgresStore, claims
@@ -221,7 +222,7 @@ async def test_endpoints_whose_leases_are_being_ended_are_not_set_aside(start: S
     await store.create_endpoint(endpoint("ep_new", workspace="ws_new"))
     await store.record([created(f"job_new_{number}", workspace="ws_new") for number in range(2)])
     with store.bells.deliveries.listen() as rung:
-        async with connection.transaction(), asyncio.timeout(10):
+        async with connection.transaction(), asyncio.timeout(PATIENCE):
             await connection.execute("UPDATE deliveries SET claim_id = NULL WHERE claim_id IS NOT NULL")
             assert [one.endpoint_id for one in await claim(store, limit=1)] == ["ep_new"], "they are in nobody's way"
             assert [one.endpoint_id for one in await claim(store)] == ["ep_new"]
@@ -295,7 +296,7 @@ async def test_who_finds_an_endpoint_in_anothers_hands_is_called_again(start: Se
             await connection.execute("SELECT 1 FROM endpoints FOR NO KEY UPDATE")
             assert await claim(store) == []
             rung.clear()
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE):
                 await rung.wait()
     assert len(await claim(store)) == 1
 

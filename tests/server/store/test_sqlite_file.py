@@ -12,6 +12,7 @@ import apsw
 import pytest
 
 from tests.server.store.builders import NOW, WORKSPACE, advanced, claim_one, created, deliver_all, endpoint, read_log
+from tests.waiting import PATIENCE
 from video_translation_server.errors import NotFoundError, StoreError
 from video_translation_server.model import JobStatus, Kept, Key, Plan, Workers
 from video_translation_server.store import Retention, open_store
@@ -264,7 +265,7 @@ async def test_another_process_is_refused_until_the_owner_is_gone_and_nothing_is
     )
     try:
         assert owner.stdout is not None
-        assert await asyncio.wait_for(owner.stdout.readline(), 20) == b"held\n"
+        assert await asyncio.wait_for(owner.stdout.readline(), PATIENCE) == b"held\n"
         with pytest.raises(StoreError, match="in use"):
             await SqliteStore.open(path)
         assert owner.returncode is None, "the owner did not suffer"
