@@ -362,3 +362,44 @@ async def test_what_did_not_fit_left_nothing_behind(tmp_path: Path) -> None:
     assert await read_log(store) == []
     assert await store.claim(NOW, limit=9, per_endpoint=9, lease=9) == []
     await store.close()
+
+
+# What cannot be read
+
+
+async def test_where_reading_fails_callers_are_told_so_and_the_store_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = await SqliteStore.open(tmp_path / "store.db")
+    await store.record([created()])
+
+    def fails(*_: object) -> None:
+        raise apsw.IOError("disk I/O error")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("video_translation_server.store.sqlite.log.last_position", fails)
+        broken.setattr("video_translation_server.store.sqlite.claims.next_due", fails)
+        with pytest.raises(StoreError, match="could not be read: disk I/O error"):
+            await store.last_position()
+        with pytest.raises(StoreError, match="could not be read: disk I/O error"):
+            await store.next_delivery_due(NOW)
+    assert await store.last_position() == 1
+    assert await store.next_delivery_due(NOW) is None
+    await store.close()
+
+
+async def test_a_reader_that_could_not_open_the_file_opens_it_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = await SqliteStore.open(tmp_path / "store.db")
+    await store.record([created()])
+
+    def no_more_files(*_: object, **__: object) -> apsw.Connection:
+        raise apsw.CantOpenError("unable to open database file")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(store._database, "connect", no_more_files)
+        with pytest.raises(StoreError, match="could not be read: unable to open"):
+            await store.job(WORKSPACE, "job_1")
+    assert (await store.job(WORKSPACE, "job_1")).id == "job_1"
+    await store.close()

@@ -39,21 +39,27 @@ class Engine:
         self._fences = SystemRandom()
         self._connections: list[apsw.Connection] = []
         self._reader = local()
-        self._readers = ThreadPoolExecutor(READERS, "store-reader", initializer=self._start_reader)
+        self._readers = ThreadPoolExecutor(READERS, "store-reader")
         self._glances = database.connect(readonly=True)
         self._writer = Writer(database.connect(readonly=False), probe)
 
-    def _start_reader(self) -> None:
-        self._reader.connection = self._database.connect(readonly=True)
-        self._connections.append(self._reader.connection)
+    def _query(self, query: Callable[[apsw.Connection], T]) -> T:
+        """Run a query on its thread's connection, made where there is none: that may fail now and succeed later."""
+        if not hasattr(self._reader, "connection"):
+            self._reader.connection = self._database.connect(readonly=True)
+            self._connections.append(self._reader.connection)
+        return query(self._reader.connection)
 
     async def _read(self, query: Callable[[apsw.Connection], T]) -> T:
         """Run a query on a reader's own snapshot: what was committed before this call is in it."""
         try:
-            reading = asyncio.get_running_loop().run_in_executor(self._readers, lambda: query(self._reader.connection))
+            reading = asyncio.get_running_loop().run_in_executor(self._readers, self._query, query)
         except RuntimeError:
             raise StoreError("the store is closed") from None
-        return await reading
+        try:
+            return await reading
+        except apsw.Error as error:
+            raise _unreadable(error) from error
 
     async def _glance(self, query: Callable[[apsw.Connection], T]) -> T:
         """Run a query of a few rows, as the loops ask after each commit: going to a thread would cost more."""
@@ -63,6 +69,8 @@ class Engine:
             return query(self._glances)
         except apsw.ConnectionClosedError:
             raise StoreError("the store is closed") from None
+        except apsw.Error as error:
+            raise _unreadable(error) from error
 
     async def _write(self, verb: Callable[[apsw.Connection], T], *bells: Bell, keep: Keep[T] | None = None) -> T:
         """Run a verb in the next transaction, with the answer to its request where one is to be kept."""
@@ -99,3 +107,7 @@ class Engine:
     async def ping(self) -> None:
         """Return when the database can commit."""
         await self._writer.run(log.last_position)
+
+
+def _unreadable(error: apsw.Error) -> StoreError:
+    return StoreError(f"the database could not be read: {error}")
