@@ -166,6 +166,41 @@ async def test_a_verb_that_fails_fails_alone(brief: bool, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("brief", [True, False])
+async def test_where_the_commit_fails_everybody_is_told_and_the_writer_goes_on(brief: bool, tmp_path: Path) -> None:
+    bell, rung = Bell(), asyncio.Event()
+    async with writer(tmp_path / "a.db") as made:
+        made._connection.set_commit_hook(lambda: True)
+        with bell.listen(rung):
+            answers = await asyncio.gather(
+                *(made.run(where, bell, brief=brief) for _ in range(2)), return_exceptions=True
+            )
+        assert [type(answer) for answer in answers] == [StoreError, StoreError]
+        assert not rung.is_set()
+        made._connection.set_commit_hook(None)
+        assert await made.run(where, brief=brief) == (LOOP if brief else THREAD)
+    assert len(rows(tmp_path / "a.db")) == 1
+
+
+async def test_a_verb_that_is_torn_off_in_the_event_loop_is_not_run_twice(tmp_path: Path) -> None:
+    class Torn(BaseException):
+        """What ends a step of the event loop anywhere, as Ctrl-C does."""
+
+    def torn(connection: apsw.Connection) -> str:
+        where(connection)
+        raise Torn
+
+    told: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context["exception"]))
+    async with writer(tmp_path / "a.db") as made:
+        asked = [made.run(verb, brief=True) for verb in (*[where] * LOT, torn)]
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        assert {type(answer) for answer in answers} == {StoreError}
+        assert await made.run(where, brief=True) == LOOP
+    assert [type(error) for error in told] == [Torn]
+    assert rows(tmp_path / "a.db") == [LOOP]
+
+
+@pytest.mark.parametrize("brief", [True, False])
 async def test_where_no_transaction_can_begin_everybody_is_told_and_the_writer_goes_on(
     brief: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

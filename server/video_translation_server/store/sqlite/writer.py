@@ -11,9 +11,9 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 import apsw
 
@@ -21,8 +21,8 @@ from video_translation_server.errors import StoreError
 from video_translation_server.probe import Probe
 from video_translation_server.store.base import Bell
 from video_translation_server.store.sqlite.database import BUSY_TIMEOUT
+from video_translation_server.store.sqlite.joint import run_together
 
-A = TypeVar("A")
 T = TypeVar("T")
 
 MAX_BATCH = 256
@@ -35,23 +35,6 @@ PATIENCE = 0.25
 """Seconds in the event loop after which the disk is taken to be slow, so that all verbs are left to the thread."""
 IMPATIENT_FOR = 10.0
 """Seconds until they are tried in the event loop again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Joint(Generic[A, T]):
-    """A verb that does at once what several callers ask for, where they come together.
-
-    Attributes:
-        each: From what each of them asks to the answer to each; calls that have the same are run as one.
-        asked: What this caller asks for.
-    """
-
-    each: Callable[[apsw.Connection, Sequence[A]], Sequence[T]]
-    asked: A
-
-    def __call__(self, connection: apsw.Connection) -> T:
-        """Do it for this caller alone."""
-        return self.each(connection, [self.asked])[0]
 
 
 @dataclass(slots=True, eq=False)
@@ -138,6 +121,9 @@ class Writer:
         try:
             if self.is_patient and all(call.brief for call in calls):
                 self._run_here(batch)
+        except BaseException:
+            batch.run = 0  # the thread finds the transaction open, of which nobody knows what was done, and ends it
+            raise
         finally:
             self._handed.put(batch)
 
@@ -153,8 +139,8 @@ class Writer:
         while lot and batch.run < len(batch.calls):
             calls = batch.calls[batch.run : batch.run + lot]
             if not self._run_together(calls):
-                self._roll_back()
                 batch.run = 0
+                self._roll_back()
                 return
             spent = self._elapsed() - began
             if not batch.run:
@@ -232,19 +218,12 @@ class Writer:
         Nearly every verb succeeds, and a savepoint for each would be a third of all statements.
         """
         try:
-            for calls in _joined(batch):
-                for call, answer in zip(calls, self._answers([call.verb for call in calls]), strict=True):
-                    call.value = answer
+            answers = run_together(self._connection, [call.verb for call in batch])
+            for call, answer in zip(batch, answers, strict=True):
+                call.value = answer
         except Exception:  # noqa: BLE001  (it fails again, and is then handed to its caller)
             return False
         return True
-
-    def _answers(self, verbs: Sequence[Callable[[apsw.Connection], Any]]) -> Sequence[Any]:
-        """What one verb answers, or several that are run as one."""
-        asked = [verb.asked for verb in verbs if isinstance(verb, Joint)]
-        if isinstance(verbs[0], Joint) and len(asked) > 1:
-            return verbs[0].each(self._connection, asked)
-        return [verbs[0](self._connection)]
 
     def _set_durability(self, durable: bool) -> None:
         """Whether the next COMMIT waits for the disk; a later one that does covers all before it."""
@@ -275,21 +254,6 @@ class Writer:
                 bell.ring()
         finally:
             self._go_on_soon()
-
-
-def _joined(batch: Sequence[_Call]) -> Iterator[list[_Call]]:
-    """The calls in their order; those that follow each other and can be run as one, together."""
-    joined: list[_Call] = []
-    for call in batch:
-        if joined and not _is_joint(joined[-1].verb, call.verb):
-            yield joined
-            joined = []
-        joined.append(call)
-    yield joined
-
-
-def _is_joint(one: object, other: object) -> bool:
-    return isinstance(one, Joint) and isinstance(other, Joint) and one.each == other.each
 
 
 def _as_ours(error: Exception) -> Exception:

@@ -11,7 +11,7 @@ from video_translation_server.model import Batch, Change, Job, JobStatus, Place,
 from video_translation_server.store.base import EVERY_JOB, UNLIMITED, JobFilter, Keep
 from video_translation_server.store.sqlite import batches, jobs, line, moves
 from video_translation_server.store.sqlite.engine import Engine
-from video_translation_server.store.sqlite.writer import Joint
+from video_translation_server.store.sqlite.joint import Joint
 
 BRIEF = 4
 """Changes of one caller that may be written in the event loop."""
