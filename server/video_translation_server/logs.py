@@ -37,7 +37,8 @@ def configure(*, level: str, form: str, file: Path | None) -> None:
     Raises:
         OSError: The file cannot be written.
     """
-    log_file = file.open("a", encoding="utf-8", buffering=1) if file is not None else None
+    # As stderr does: one character that has no UTF-8 must not cost the line, and those written with it.
+    log_file = file.open("a", encoding="utf-8", errors="backslashreplace", buffering=1) if file is not None else None
     sink = _Sink(_json if form == "json" else _text, sys.stderr, log_file)
     lines_together.sink = sink
     structlog.configure(wrapper_class=_logger(level), logger_factory=lambda *_: sink, cache_logger_on_first_use=True)
@@ -82,12 +83,18 @@ class _Sink:
             self._write(held)
 
     def _write(self, lines: Sequence[Line]) -> None:
-        """Write lines; a full disk or a reader that has gone ends no request and no loop: it is told of afterwards."""
+        """Write lines; a full disk or a reader that has gone ends no request and no loop: it is told of afterwards.
+
+        The stream holds on to what it could not write, as far as its buffer goes. That goes out first, and nothing is
+        put behind it before: so of the lines that are told of, the first ones may come after all.
+        """
         text = self._render(lines)
         for number, stream in enumerate(self._streams):
             lost = self._lost[number]
             before = self._render([("error", "log lines could not be written", {"count": lost})]) if lost else ""
             try:
+                if lost:
+                    stream.flush()
                 stream.write(before + text)
             except (OSError, ValueError):  # ValueError: it was closed
                 self._lost[number] += len(lines)

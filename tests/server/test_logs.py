@@ -194,6 +194,53 @@ async def test_lines_that_cannot_be_written_end_nothing_and_are_told_of(monkeypa
     ]
 
 
+class Disk(io.RawIOBase):
+    """A file on a disk that may be full."""
+
+    def __init__(self) -> None:
+        self.content = b""
+        self.is_full = False
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, piece: Any) -> int:
+        if self.is_full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        self.content += bytes(piece)
+        return len(piece)
+
+
+async def test_while_the_disk_is_full_nothing_piles_up_in_the_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    disk = Disk()
+    stream = io.TextIOWrapper(io.BufferedWriter(disk), encoding="utf-8", line_buffering=True)
+    monkeypatch.setattr("sys.stderr", stream)
+    logs.configure(level="info", form="text", file=None)
+    disk.is_full = True
+    for number in range(300):
+        logger().info("lost", number=number)
+    disk.is_full = False
+    logger().info("after")
+    logger().info("after")
+    assert [line.partition(" - ")[2] for line in disk.content.decode().splitlines()] == [
+        "INFO - lost number=0",
+        "ERROR - log lines could not be written count=300",
+        "INFO - after",
+        "INFO - after",
+    ], "the first was in the stream's hands"
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_half_a_character_costs_no_line_of_the_file(form: str, tmp_path: Path) -> None:
+    logs.configure(level="info", form=form, file=tmp_path / "log")
+    with logs.lines_together():
+        logger().info("one")
+        logger().info("two", detail="\udc80")
+    lines = (tmp_path / "log").read_text(encoding="utf-8").splitlines()
+    assert ["one" in lines[0], r"\udc80" in lines[1]] == [True, True]
+    assert form == "text" or json.loads(lines[1])["detail"] == "\udc80"
+
+
 def test_a_library_that_says_what_cannot_be_put_into_words_ends_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure(level="info", form="text", file=None)
     logging.getLogger("library").info("%d", "no number")
