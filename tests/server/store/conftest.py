@@ -1,17 +1,31 @@
-"""Fixtures of the conformance suite: every test that takes `store` runs once per engine."""
+"""Fixtures of the conformance suite: every test that takes `store` runs once per engine.
+
+All its tests share one event loop, because the connections to PostgreSQL outlast them (`lending`).
+"""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from tests.server.store.engines import Bench, Engine, PostgresEngine, RealTime, Reopen, SqliteEngine
 from video_translation_server.store import Store
 
+HERE = Path(__file__).parent
 
-@pytest.fixture(scope="session")
-def postgres_engine(postgres_database: str) -> PostgresEngine:
-    return PostgresEngine(postgres_database)
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if HERE in item.path.parents and pytest_asyncio.is_async_test(item):
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def postgres_engine(postgres_database: str) -> AsyncIterator[PostgresEngine]:
+    engine = PostgresEngine(postgres_database)
+    yield engine
+    await engine.close()
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -22,14 +36,14 @@ def engine(request: pytest.FixtureRequest) -> Engine:
     return found
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def bench(engine: Engine, tmp_path: Path) -> AsyncIterator[Bench]:
     bench = Bench(engine, tmp_path)
     yield bench
     await bench.close()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def store(bench: Bench) -> Store:
     """An empty store."""
     return await bench.open()

@@ -7,9 +7,11 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Protocol
 
+from tests.server.store.lending import LendingDatabase
+from video_translation_server.ids import random_id
 from video_translation_server.store import Store
+from video_translation_server.store.base.rules import DISABLE_AFTER, Rules
 from video_translation_server.store.postgres import PostgresStore
-from video_translation_server.store.postgres.database import Database
 from video_translation_server.store.postgres.simulator import ERASED, erase
 from video_translation_server.store.sqlite import SqliteStore
 
@@ -74,26 +76,29 @@ MUCH = 1_000_000
 
 
 class PostgresEngine:
-    """All stores are one database, emptied for each folder: a database takes longer to make than a test to run."""
+    """All stores are one database, emptied for each folder, and they use the same connections one after the other.
+
+    A database takes longer to make than a test to run, and so do a store's five connections.
+    """
 
     name = "postgres"
     sequences = 6
 
     def __init__(self, url: str) -> None:
         self.url = url
+        self._database = LendingDatabase(url)
         self._folder: Path | None = None
 
     async def open(self, folder: Path, real_time: RealTime) -> Store:
         if folder != self._folder:
             await self._empty()
             self._folder = folder
-        return await PostgresStore.open(self.url, real_time=real_time)
+        return await PostgresStore.on(self._database, Rules(random_id, DISABLE_AFTER), real_time=real_time)
 
     async def _empty(self) -> None:
-        database = Database(self.url)
         if self._folder is None:
-            await database.prepare()
-        connection = await database.connect()
+            await self._database.prepare()
+        connection = await self._database.connect()
         await connection.execute(_DROP_OTHER_DAYS)
         if await connection.fetchval(_SIZE) > MUCH:
             await erase(connection)
@@ -105,6 +110,10 @@ class PostgresEngine:
             "UPDATE workspaces SET secret = NULL; UPDATE log SET position = 0; ALTER SEQUENCE chapters RESTART"
         )
         await connection.close()
+
+    async def close(self) -> None:
+        """Let go of the connections; all stores must be closed."""
+        await self._database.shelf.clear()
 
 
 class Bench:

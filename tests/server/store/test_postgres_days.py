@@ -8,6 +8,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+import pytest_asyncio
 
 from tests.server.store.builders import (
     NOW,
@@ -37,7 +38,7 @@ PENDING = ("video_translate.pending",)
 Servers = Callable[[], Awaitable[Store]]
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def start(postgres_engine: PostgresEngine, tmp_path: Path) -> AsyncIterator[Servers]:
     """Starts one more server on the same, at first empty, database."""
     started: list[Store] = []
@@ -52,7 +53,7 @@ async def start(postgres_engine: PostgresEngine, tmp_path: Path) -> AsyncIterato
         await store.close()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def database(postgres_engine: PostgresEngine) -> AsyncIterator[Connection]:
     """A connection beside the servers' own."""
     connection = await Database(postgres_engine.url).connect()
@@ -60,7 +61,7 @@ async def database(postgres_engine: PostgresEngine) -> AsyncIterator[Connection]
     await connection.close()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def store(start: Servers, database: Connection) -> Store:
     """The first server, on a database without any partition."""
     server = await start()

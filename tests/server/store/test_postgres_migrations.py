@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
+import pytest_asyncio
 
 from tests.postgres import create_database, drop_database
 from tests.server.store.builders import (
@@ -25,7 +26,7 @@ from video_translation_server.store.postgres import PostgresStore
 from video_translation_server.store.postgres.database import Database, migrate, migrations
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def url(postgres: str, worker_id: str) -> AsyncIterator[str]:
     """A database with nothing in it."""
     name = f"migrated_{worker_id}"

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from tests.proxy import Proxy
 from tests.server.store.builders import (
@@ -43,7 +44,7 @@ class Once:
         return True
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def proxy(postgres_engine: PostgresEngine, tmp_path: Path) -> AsyncIterator[Proxy]:
     empty = await postgres_engine.open(tmp_path, RealTime())
     await empty.close()
@@ -51,7 +52,7 @@ async def proxy(postgres_engine: PostgresEngine, tmp_path: Path) -> AsyncIterato
         yield proxy
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def store(proxy: Proxy) -> AsyncIterator[Store]:
     store = await PostgresStore.open(proxy.url)
     yield store

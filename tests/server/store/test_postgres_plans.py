@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
+import pytest_asyncio
 
 from tests.server.store.builders import NOW, WORKSPACE, created, endpoint
 from tests.server.store.engines import PostgresEngine, RealTime
@@ -31,7 +32,7 @@ PAGES = {
 }
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def connection(postgres_engine: PostgresEngine, tmp_path: Path) -> AsyncIterator[Connection]:
     """A database with as many open deliveries as settled ones, few of them to the last of eight endpoints."""
     store = await postgres_engine.open(tmp_path, RealTime())

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+import pytest_asyncio
 
 from tests.server.store.builders import (
     ALL,
@@ -41,7 +42,7 @@ Servers = Callable[[], Awaitable[Store]]
 PAGE = (Path(__file__).parents[3] / "docs" / "operations.md").read_text(encoding="utf-8")
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def start(postgres_engine: PostgresEngine, tmp_path: Path, real_time: RealTime) -> AsyncIterator[Servers]:
     """Starts one more server on the same, at first empty, database."""
     started: list[Store] = []

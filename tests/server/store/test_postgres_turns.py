@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
+import pytest_asyncio
 
 from tests.postgres import create_database, drop_database
 from tests.server.store.builders import (
@@ -52,7 +53,7 @@ def real_time() -> RealTime:
     return RealTime()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def start(postgres_engine: PostgresEngine, tmp_path: Path, real_time: RealTime) -> AsyncIterator[Servers]:
     """Starts one more server on the same, at first empty, database."""
     started: list[Store] = []
@@ -66,7 +67,7 @@ async def start(postgres_engine: PostgresEngine, tmp_path: Path, real_time: Real
         await store.close()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def connection(postgres_engine: PostgresEngine) -> AsyncIterator[Connection]:
     """A look into the tables."""
     connection = await Database(postgres_engine.url).connect()

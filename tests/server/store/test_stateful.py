@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
+import pytest_asyncio
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -53,10 +54,10 @@ class StoreMachine(RuleBasedStateMachine):
     """Random callers of one store, one after the other."""
 
     engine: Engine
+    loop: asyncio.AbstractEventLoop
 
     def __init__(self) -> None:
         super().__init__()
-        self.runner = asyncio.Runner()
         self.folder = tempfile.TemporaryDirectory()
         self.bench = Bench(self.engine, Path(self.folder.name))
         self.store: Store = self.run(self.bench.open())
@@ -66,14 +67,13 @@ class StoreMachine(RuleBasedStateMachine):
         self.stale: list[Claim] = []
 
     def run(self, verb: Any) -> Any:
-        return self.runner.run(verb)
+        return self.loop.run_until_complete(verb)
 
     def teardown(self) -> None:
         try:
             self.drain()
         finally:
             self.run(self.bench.close())
-            self.runner.close()
             self.folder.cleanup()
 
     # What callers do
@@ -304,11 +304,16 @@ def enabled(one: Endpoint) -> Endpoint:
     return msgspec.structs.replace(one, status=EndpointStatus.ENABLED)
 
 
-def test_any_sequence_of_verbs_keeps_the_promises(engine: Engine) -> None:
+@pytest_asyncio.fixture(loop_scope="session")
+async def loop() -> asyncio.AbstractEventLoop:
+    return asyncio.get_running_loop()
+
+
+def test_any_sequence_of_verbs_keeps_the_promises(engine: Engine, loop: asyncio.AbstractEventLoop) -> None:
     class Machine(StoreMachine):
         pass
 
-    Machine.engine = engine
+    Machine.engine, Machine.loop = engine, loop
     run_state_machine_as_test(
         Machine,
         settings=settings(

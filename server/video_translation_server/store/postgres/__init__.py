@@ -60,9 +60,21 @@ class PostgresStore(
             StoreError: It cannot be reached, or its schema is newer than we are.
         """
         database = Database(url, longest_silence(lease))
+        return await cls.on(database, Rules(ids=ids, disable_after=disable_after), real_time=real_time, probe=probe)
+
+    @classmethod
+    async def on(
+        cls,
+        database: Database,
+        rules: Rules,
+        *,
+        real_time: Callable[[], float] | None = None,
+        probe: Probe = unobserved,
+    ) -> "PostgresStore":
+        """What `open` does once it is known where the database is, and how to connect to it."""
         number = await database.prepare()
         pool = await database.pool(READERS)
-        store = cls(database, pool, Server(number, real_time), Rules(ids=ids, disable_after=disable_after), probe)
+        store = cls(database, pool, Server(number, real_time), rules, probe)
         await store._doorbell.start()
         await store.ping()  # the log's writer connects, and leaves room before anybody asks for the log's end
         return store
