@@ -50,11 +50,7 @@ class LocalServer:
         Raises:
             RuntimeError: It ended at once, or did not answer in time; its log is in the message.
         """
-        command = [sys.executable, "-m", "video_translation_server", "serve"]
-        options = ["--port", str(self.port), "--store", str(self._store), *self._flags]
-        self._process = subprocess.Popen(
-            [*command, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8"
-        )
+        self._process = self._launch("serve", "--port", str(self.port), "--store", str(self._store), *self._flags)
         log: list[str] = []
         announced: queue.SimpleQueue[str] = queue.SimpleQueue()
 
@@ -75,6 +71,10 @@ class LocalServer:
             self.kill()
             raise RuntimeError("the server did not start:\n" + "\n".join(log))
         self.port = int(line.rsplit(":", 1)[1])
+
+    def _launch(self, *arguments: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "video_translation_server", *arguments]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8")
 
     def stop(self, timeout: float = 10.0) -> int:
         """Ask the process to end (SIGTERM) and return its exit code; `timeout` is seconds."""

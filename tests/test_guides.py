@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from examples.local_server import LocalServer
+from tests.forked import ForkedServer
 from tests.server.footage import clip
 from video_translation_server.testing import TranslationServer
 from video_translation_server.wire.scripts import FAILURES
@@ -42,7 +42,7 @@ def test_the_blocks_about_verification_run_one_after_the_other(capsys: pytest.Ca
 def test_the_blocks_about_modes_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     page = (GUIDES / "modes.md").read_text("utf-8")
     flags = ("--start-job", "false", "--translation-time", "0.5", "--error-rate", "0")
-    with LocalServer(tmp_path / "jobs.db", *flags) as server:
+    with ForkedServer(tmp_path / "jobs.db", *flags) as server:
         for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
             code = block.replace("http://localhost:8000", server.url)
             exec(compile(code, "modes.md", "exec"), {})  # noqa: S102 - it is our own page
@@ -63,7 +63,7 @@ def test_the_blocks_about_modes_run(tmp_path: Path, capsys: pytest.CaptureFixtur
 def test_the_blocks_about_waiting_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     page = (GUIDES / "waiting.md").read_text("utf-8")
     flags = ("--start-job", "false", "--translation-time", "0.3", "--error-rate", "0")
-    with LocalServer(tmp_path / "jobs.db", *flags) as server:
+    with ForkedServer(tmp_path / "jobs.db", *flags) as server:
         for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
             code = block.replace("http://localhost:8000", server.url)
             exec(compile(code, "waiting.md", "exec"), {})  # noqa: S102 - it is our own page
@@ -118,7 +118,7 @@ def test_the_block_about_media_runs(
     (tmp_path / "talk.mp4").write_bytes(clip(3))
     monkeypatch.chdir(tmp_path)
     flags = ("--start-job", "false", "--translation-time", "0.2", "--error-rate", "0")
-    with LocalServer(tmp_path / "jobs.db", *flags) as server:
+    with ForkedServer(tmp_path / "jobs.db", *flags) as server:
         exec(compile(block.replace("http://localhost:8000", server.url), "media.md", "exec"), {})  # noqa: S102 - as above
     assert capsys.readouterr().out.splitlines() == [
         "video/mp4 3.0",

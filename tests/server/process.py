@@ -10,7 +10,9 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeAlias
 
+from tests.forked import Forked
 from tests.waiting import PATIENCE
 
 COMMAND = [sys.executable, "-m", "video_translation_server"]
@@ -29,22 +31,20 @@ def environment(**variables: str) -> dict[str, str]:
 
 
 def ran(*arguments: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    """A command that ends by itself."""
-    return subprocess.run(
-        [*COMMAND, *arguments],
-        cwd=folder,
-        env=environment(**variables),
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
+    """A command that ends by itself, and says little."""
+    process = Forked(*arguments, folder=folder, env=environment(**variables))
+    with _bounded(process), process.stdout, process.stderr:
+        out, err = process.stdout.read(), process.stderr.read()
+        return subprocess.CompletedProcess(arguments, process.wait(PATIENCE), out, err)
+
+
+Process: TypeAlias = "Forked | subprocess.Popen[str]"
 
 
 class Server:
     """A `serve` that listens."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
+    def __init__(self, process: Process) -> None:
         self.process = process
         self.errors: list[str] = []
         self._reader = threading.Thread(target=self._read_errors, daemon=True)
@@ -85,22 +85,42 @@ class Server:
 @contextlib.contextmanager
 def started(*flags: str, folder: Path, **variables: str) -> Iterator[Server]:
     """A server on a free port and a database in `folder`, killed at the end if it still runs."""
+    with listening(Forked("serve", "--port", "0", *flags, folder=folder, env=environment(**variables))) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def started_by_a_user(*flags: str, folder: Path) -> Iterator[Server]:
+    """As `started`, and it loads all that it needs by itself."""
     process = subprocess.Popen(
         [*COMMAND, "serve", "--port", "0", *flags],
         cwd=folder,
-        env=environment(**variables),
+        env=environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
-    killer = threading.Timer(PATIENCE * 2, process.kill)
-    killer.start()
-    try:
+    with listening(process) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def listening(process: Process) -> Iterator[Server]:
+    """The server that this process is, once it listens."""
+    with _bounded(process):
         server = Server(process)
         try:
             yield server
         finally:
             server.close()
+
+
+@contextlib.contextmanager
+def _bounded(process: Process) -> Iterator[None]:
+    killer = threading.Timer(PATIENCE * 2, process.kill)
+    killer.start()
+    try:
+        yield
     finally:
         killer.cancel()
         if process.poll() is None:

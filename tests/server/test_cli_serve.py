@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from tests.server.commands import invoked
-from tests.server.process import PROMPT, Server, ran, started
+from tests.server.process import PROMPT, Server, ran, started, started_by_a_user
 from tests.server.rig import ENDPOINTS, JOBS, VIDEO
 from video_translation_server.serve import bind
 from video_translation_server.settings import Settings
@@ -40,7 +40,7 @@ def silent_receiver() -> Iterator[tuple[str, socket.socket]]:
 
 
 def test_the_first_line_is_where_it_listens(tmp_path: Path) -> None:
-    with started(folder=tmp_path) as server:
+    with started_by_a_user(folder=tmp_path) as server:
         assert server.first_line == f"Listening on http://127.0.0.1:{server.port}\n"
         assert httpx.get(f"{server.url}/readyz", trust_env=False).status_code == 200
         assert httpx.get(f"{server.url}/status", trust_env=False).json()["result"] == "pending"
@@ -218,7 +218,7 @@ def test_with_keys_it_listens_to_the_network(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
 def test_a_signal_ends_it_cleanly(tmp_path: Path, number: int) -> None:
-    with started("--stop-timeout", "60", "--drain-timeout", "60", folder=tmp_path) as server:
+    with started_by_a_user("--stop-timeout", "60", "--drain-timeout", "60", folder=tmp_path) as server:
         assert httpx.get(f"{server.url}/healthz", trust_env=False).status_code == 200
         assert server.end(number) < PROMPT
         assert server.process.returncode == 0

@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from examples.local_server import LocalServer
+from tests.forked import ForkedServer
 
 QUICK = (
     "--start-job",
@@ -32,7 +33,7 @@ def make_server(tmp_path: Path) -> Iterator[Callable[..., LocalServer]]:
             with log.open("a", encoding="utf-8") as file:
                 file.write(line + "\n")
 
-        made.append(LocalServer(tmp_path / f"jobs{len(made)}.db", *QUICK, *flags, on_log=keep))
+        made.append(ForkedServer(tmp_path / f"jobs{len(made)}.db", *QUICK, *flags, on_log=keep))
         return made[-1]
 
     yield make
@@ -51,7 +52,7 @@ def own_server(make_server: Callable[..., LocalServer]) -> LocalServer:
 
 @pytest.fixture(scope="session")
 def lasting_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
-    lasting = LocalServer(tmp_path_factory.mktemp("lasting") / "jobs.db", *QUICK)
+    lasting = ForkedServer(tmp_path_factory.mktemp("lasting") / "jobs.db", *QUICK)
     yield lasting
     if lasting.is_running:
         lasting.stop()

@@ -19,6 +19,7 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
 from examples.local_server import LocalServer
+from tests.forked import ForkedServer
 from tests.waiting import PATIENCE
 from video_translation_client._signature import Keyring
 from video_translation_client.cli.program import cli
@@ -36,7 +37,7 @@ Run = Callable[..., list[dict[str, Any]]]
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
     store = tmp_path_factory.mktemp("cli") / "jobs.db"
-    with LocalServer(store, "--translation-time", "0.2", "--error-rate", "0") as running:
+    with ForkedServer(store, "--translation-time", "0.2", "--error-rate", "0") as running:
         yield running
 
 

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from examples.local_server import LocalServer
+from tests.forked import ForkedServer
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 40
@@ -22,7 +23,7 @@ FRAMEWORKS = ["fastapi", "asgi", "flask", "django"]
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
     store = tmp_path_factory.mktemp("frameworks") / "jobs.db"
     flags = ("--translation-time", "0.3", "--error-rate", "0", "--start-job", "false")
-    with LocalServer(store, *flags) as running:
+    with ForkedServer(store, *flags) as running:
         yield running
 
 

@@ -11,6 +11,7 @@ import pytest
 from pytest_httpserver import HTTPServer
 
 from examples.local_server import LocalServer
+from tests.forked import ForkedServer
 from tests.postgres import own_cluster
 from tests.system.conftest import QUICK
 from tests.system.rehearsal import Door, Rehearsal, blocks
@@ -85,7 +86,7 @@ def make_server(tmp_path: Path) -> Iterator[Callable[[str], LocalServer]]:
     made: list[LocalServer] = []
 
     def make(url: str) -> LocalServer:
-        made.append(LocalServer(url, *QUICK, *LEASES, "--assets", str(tmp_path / "assets")))
+        made.append(ForkedServer(url, *QUICK, *LEASES, "--assets", str(tmp_path / "assets")))
         return made[-1]
 
     yield make

@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from examples.local_server import LocalServer
+from tests.forked import ForkedServer
 from tests.waiting import PATIENCE
 from video_translation_client import (
     AsyncVideoTranslationClient,
@@ -23,7 +24,7 @@ from video_translation_client._endpoints import AsyncClientWebhooks, AsyncDelive
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
     store = tmp_path_factory.mktemp("management") / "jobs.db"
-    with LocalServer(store, "--start-job", "false") as running:
+    with ForkedServer(store, "--start-job", "false") as running:
         yield running
 
 
