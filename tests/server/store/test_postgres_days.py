@@ -267,6 +267,28 @@ async def test_what_arrived_is_not_replayed_whether_its_day_was_dropped_or_not(
     assert [held.endpoint_id for held in await claim(store, now)] == ["ep_2"], "which never got it"
 
 
+async def test_what_arrived_is_not_replayed_when_its_day_is_dropped_in_the_middle_of_a_step(
+    start: Servers, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = await start()
+    await store.create_endpoint(endpoint(events=PENDING))
+    await deliver(store, "job_1", NOW)
+    now = NOW + 9 * DAY
+    sweep = Sweep(
+        id="rec_1", workspace_id=WORKSPACE, endpoint_id="ep_1", kind=SweepKind.REPLAY, since=0, created_at=now
+    )
+    await store.start_sweep(sweep)
+
+    async def backlog_of(*_: object) -> int:
+        await prune(other, now)
+        return 0
+
+    monkeypatch.setattr("video_translation_server.store.postgres.sweeps._Walk._backlog_of", backlog_of)
+    await store.advance_sweeps(now, chunk=10, backlog=10)
+    assert (await store.sweep(WORKSPACE, "rec_1")).found == 0
+    assert await claim(store, now) == []
+
+
 async def test_answers_of_what_failed_go_before_it(store: Store) -> None:
     await store.create_endpoint(endpoint(events=PENDING))
     await store.record([created()])
