@@ -100,6 +100,26 @@ async def test_what_is_settled_finds_its_day_also_in_an_earlier_copy_of_the_data
     assert (await store.delivery(WORKSPACE, second.delivery_id)).state is DeliveryState.DELIVERED
 
 
+async def test_what_is_settled_finds_its_day_also_where_the_database_was_lost_while_nobody_asked_for_it(
+    store: PostgresStore, proxy: Proxy, postgres_engine: PostgresEngine
+) -> None:
+    await store.create_endpoint(endpoint())
+    await store.record([created("job_1"), created("job_2")])
+    first, second = await claim(store)
+    assert await store.settle([settlement(first)], now=NOW) == [True]
+    connection = await Database(postgres_engine.url).connect()
+    await connection.execute("DROP TABLE settled_delivered_20270115, settled_failed_20270115")
+    await connection.close()
+    lost = asyncio.Event()
+    connection = await store._queue._session.connection()
+    connection.add_termination_listener(lambda _: lost.set())
+    proxy.cut()
+    async with asyncio.timeout(PATIENCE):
+        await lost.wait()
+    assert await store.settle([settlement(second)], now=NOW) == [True]
+    assert (await store.delivery(WORKSPACE, second.delivery_id)).state is DeliveryState.DELIVERED
+
+
 @pytest.mark.parametrize("arrives", [True, False])
 async def test_a_commit_whose_answer_is_lost_counts_once(store: Store, proxy: Proxy, *, arrives: bool) -> None:
     await store.create_endpoint(endpoint())

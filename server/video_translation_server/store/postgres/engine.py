@@ -49,8 +49,8 @@ class Engine:
         self._closed = False
         self._bells = Bells()
         self._days = Days(database, self._read)
-        self._log = Writer(Session(database, "log", log.leave_room), self._days, probe)
-        self._queue = Writer(Session(database, "queue", settings=BY_INDEX), self._days, probe)
+        self._log = Writer(Session(database, "log", self._greet_log), self._days, probe)
+        self._queue = Writer(Session(database, "queue", self._greet, settings=BY_INDEX), self._days, probe)
         self._doorbell = Doorbell(Session(database, "doorbell"), self._bells)
         self._late_ring = LateRing(self._bells.deliveries, AGAIN_AFTER)
         self._recording: Verb[Recording, list[bool]] = Verb(Recorder(rules.ids).record)
@@ -62,6 +62,14 @@ class Engine:
         """For what is too late by a clock that was ahead."""
         self._per_endpoint = 0
         """The limit per endpoint that was claimed by last."""
+
+    async def _greet(self, _: Connection) -> None:
+        """What a writer's new connection leads to may be an earlier copy of the database."""
+        self._days.doubt()
+
+    async def _greet_log(self, connection: Connection) -> None:
+        await self._greet(connection)
+        await log.leave_room(connection)
 
     async def _read(self, query: Callable[[Connection], Awaitable[T]]) -> T:
         """Run a query: what was committed before this call is in it. A connection that was lost is replaced once."""

@@ -104,7 +104,7 @@ class Writer:
     async def _commit(self, batch: list[_Call]) -> None:
         """Carry a batch out once, whatever happens to the connection meanwhile; or tell everybody that it was not.
 
-        1. What it settles finds a partition of its day.
+        1. What it settles finds a partition of its day; after a new connection nothing is taken for known.
         2. Transactions that got in each other's way are run anew.
         3. Where the connection was lost before the commit, nothing has happened: it is run anew, once.
         4. Where it was lost in the commit, the database is asked what became of it.
@@ -113,25 +113,22 @@ class Writer:
         losses = 0
         for _ in range(TRIES):
             try:
+                connection = await self._session.connection()
                 await self._days.cover(frozenset[float]().union(*(call.settling_at for call in batch)))
-                await self._transact(batch)
+                await self._transact(connection, batch)
             except AGAIN:
                 continue
-            except FAILURES as failure:
+            except Exception as failure:  # noqa: BLE001  (handed to the callers)
                 error = as_ours(failure)
-                if not is_lost(failure):
-                    break
-                self._days.doubt()
-                losses += 1
-                if losses > 1:
+                losses += is_lost(failure)
+                if not is_lost(failure) or losses > 1:
                     break
             else:
                 return
         for call in batch:
             call.error = error
 
-    async def _transact(self, batch: list[_Call]) -> None:
-        connection = await self._session.connection()
+    async def _transact(self, connection: Connection, batch: list[_Call]) -> None:
         number = None
         try:
             number = await self._begin(connection, batch)
