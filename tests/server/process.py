@@ -32,7 +32,9 @@ def environment(**variables: str) -> dict[str, str]:
 
 def ran(*arguments: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     """A command that ends by itself, and says little."""
-    process = Forked(*arguments, folder=folder, env=environment(**variables))
+    process = _forked(*arguments, folder=folder, **variables)
+    assert process.stdout is not None
+    assert process.stderr is not None
     with _bounded(process), process.stdout, process.stderr:
         out, err = process.stdout.read(), process.stderr.read()
         return subprocess.CompletedProcess(arguments, process.wait(PATIENCE), out, err)
@@ -85,7 +87,7 @@ class Server:
 @contextlib.contextmanager
 def started(*flags: str, folder: Path, **variables: str) -> Iterator[Server]:
     """A server on a free port and a database in `folder`, killed at the end if it still runs."""
-    with listening(Forked("serve", "--port", "0", *flags, folder=folder, env=environment(**variables))) as server:
+    with listening(_forked("serve", "--port", "0", *flags, folder=folder, **variables)) as server:
         yield server
 
 
@@ -113,6 +115,11 @@ def listening(process: Process) -> Iterator[Server]:
             yield server
         finally:
             server.close()
+
+
+def _forked(*arguments: str, folder: Path, **variables: str) -> Forked:
+    pipe = subprocess.PIPE
+    return Forked([*COMMAND, *arguments], cwd=folder, env=environment(**variables), stdout=pipe, stderr=pipe)
 
 
 @contextlib.contextmanager
