@@ -4,14 +4,13 @@ Every function takes a connection and runs inside the caller's transaction; a wa
 server at a time takes its next step.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 
 from video_translation_server.errors import NotFoundError
 from video_translation_server.model import DeliveryState, Endpoint, Sweep, SweepKind
+from video_translation_server.store.base import records
 from video_translation_server.store.postgres import deliveries, endpoints
 from video_translation_server.store.postgres.database import Connection
 from video_translation_server.store.postgres.days import DAY
@@ -60,7 +59,7 @@ async def get(connection: Connection, workspace_id: str, sweep_id: str) -> Sweep
     )
     if row is None:
         raise NotFoundError(f"no recovery {sweep_id}", param="recovery_id")
-    return _sweep(row)
+    return records.sweep(row)
 
 
 async def are_running(connection: Connection) -> bool:
@@ -77,7 +76,7 @@ async def advance(connection: Connection, now: float, *, chunk: int, backlog: in
     )
     walk = _Walk(connection, now, chunk, backlog)
     # Every one of them is moved on, whatever the one before says.
-    return sum([await walk.advance(row[-1], _sweep(row)) for row in running]) > 0
+    return sum([await walk.advance(row[-1], records.sweep(row)) for row in running]) > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,18 +157,3 @@ def _wants(endpoint: Endpoint, event_type: str, entity_id: str | None) -> bool:
     if endpoint.events is None:
         return event_type not in BY_NAME_ONLY
     return event_type in endpoint.events
-
-
-def _sweep(row: Sequence[Any]) -> Sweep:
-    return Sweep(
-        id=row[0],
-        workspace_id=row[1],
-        endpoint_id=row[2],
-        kind=SweepKind(row[3]),
-        since=row[4],
-        created_at=row[5],
-        position=row[6],
-        until=row[7],
-        found=row[8],
-        finished_at=row[9],
-    )
