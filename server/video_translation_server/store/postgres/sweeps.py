@@ -12,7 +12,7 @@ from video_translation_server.errors import NotFoundError
 from video_translation_server.model import DeliveryState, Endpoint, Sweep, SweepKind
 from video_translation_server.store.base import records
 from video_translation_server.store.postgres import deliveries, endpoints
-from video_translation_server.store.postgres.database import Connection
+from video_translation_server.store.postgres.database import SWEPT, Connection
 from video_translation_server.store.postgres.days import DAY
 from video_translation_server.wire.events import BY_NAME_ONLY, NOTICES
 
@@ -94,6 +94,8 @@ class _Walk:
         if endpoint is None:
             await self._keep(sweep, finished=True)
             return False
+        if not await self._is_ours(number):
+            return False
         if await self._backlog_of(number) >= self.backlog:
             return False
         rows = await self.connection.fetch(_PAGE, sweep.workspace_id, sweep.position, sweep.until, self.chunk, number)
@@ -120,6 +122,16 @@ class _Walk:
             f"SELECT {endpoints.ENDPOINT} FROM endpoints WHERE n = $1 AND deleted_at IS NULL", number
         )
         return None if row is None else endpoints.read(row)
+
+    async def _is_ours(self, endpoint: int) -> bool:
+        """Whether no other server takes a step for this endpoint, and none begins one before our commit.
+
+        Another sweep of it may find the same events to be missing.
+        """
+        ours: bool = await self.connection.fetchval(
+            "SELECT pg_try_advisory_xact_lock($1, ($2::bigint % 2147483647)::integer)", SWEPT, endpoint
+        )
+        return ours
 
     async def _backlog_of(self, endpoint: int) -> int:
         waiting: int = await self.connection.fetchval(
