@@ -10,6 +10,7 @@ import runpy
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from multiprocessing.connection import Connection
@@ -19,6 +20,7 @@ from typing import IO, Any, cast
 from unittest import mock
 
 from examples.local_server import LocalServer
+from tests.waiting import PATIENCE
 
 LOADED = ["tests.forked", "video_translation_server.cli.program", "video_translation_server.serve", "uvloop"]
 
@@ -44,7 +46,7 @@ class Forked:
         stderr: int | IO[Any] | None = None,
         **_: Any,
     ) -> None:
-        """Start it; what is no stream of its own is that of this process."""
+        """Start it; its streams are those of this process, but for stdin, where they are not pipes of its own."""
         python, flag, *module = command
         assert (python, flag) == (sys.executable, "-m"), command
         self.returncode: int | None = None
@@ -100,6 +102,23 @@ class Forked:
         self.send_signal(signal.SIGKILL)
 
 
+def completed(
+    command: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, str] | None = None, timeout: float = PATIENCE
+) -> subprocess.CompletedProcess[str]:
+    """What a command said that ends by itself, and says little; it is killed after `timeout` seconds."""
+    process = Forked(command, cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    killer = threading.Timer(timeout, process.kill)
+    killer.start()
+    try:
+        with process.stdout, process.stderr:
+            out, err = process.stdout.read(), process.stderr.read()
+        return subprocess.CompletedProcess(command, process.wait(timeout), out, err)
+    finally:
+        killer.cancel()
+
+
 class ForkedServer(LocalServer):
     """A `LocalServer` whose process is forked."""
 
@@ -119,13 +138,12 @@ def forking(*modules: ModuleType) -> Iterator[None]:
 
 
 def _stream(number: int, wanted: int | IO[Any] | None, theirs: dict[int, Connection]) -> IO[str] | None:
-    """Our end of a standard stream, where one is wanted; their end is put down."""
-    if wanted is None:
+    """Our end of a standard stream, where it is a pipe; their end is put down."""
+    if wanted != subprocess.PIPE:
+        if number:
+            ours_too = number if wanted is None else cast("IO[Any]", wanted).fileno()
+            theirs[number] = Connection(os.dup(ours_too), readable=False)
         return None
-    if not isinstance(wanted, int):
-        theirs[number] = Connection(os.dup(wanted.fileno()), readable=False)
-        return None
-    assert wanted == subprocess.PIPE
     reading, writing = _context.Pipe(duplex=False)
     ours, theirs[number] = (reading, writing) if number else (writing, reading)
     with ours:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -22,20 +23,27 @@ PATIENCE = 150.0
 pytestmark = pytest.mark.timeout(PATIENCE + 10)
 
 
+def run(name: str, *flags: str) -> None:
+    """A benchmark in this process, its children forked."""
+    with mock.patch.object(sys, "argv", [name, *flags]), forking(child, server):
+        assert importlib.import_module(f"benchmarks.{name}").main() == 0
+
+
 @pytest.fixture
-def last_line(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> LastLine:
-    """Runs a benchmark in this process, its children forked; what its last line tells."""
+def last_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> LastLine:
+    """Runs a benchmark; what its last line tells."""
 
-    def run(name: str, *flags: str) -> dict[str, Any]:
-        monkeypatch.setattr(sys, "argv", [name, "--results", str(tmp_path), *flags])
-        with forking(child, server):
-            assert importlib.import_module(f"benchmarks.{name}").main() == 0
-        told: dict[str, Any] = json.loads(capsys.readouterr().out.splitlines()[-1])
-        kept = json.loads((tmp_path / f"{name}.json").read_text(encoding="utf-8"))
-        assert told.items() <= kept.items()
-        return told
+    def last_line(name: str, *flags: str) -> dict[str, Any]:
+        run(name, "--results", str(tmp_path), *flags)
+        return read(capsys.readouterr().out, tmp_path / f"{name}.json")
 
-    return run
+    return last_line
+
+
+def read(output: str, results: Path) -> dict[str, Any]:
+    told: dict[str, Any] = json.loads(output.splitlines()[-1])
+    assert told.items() <= json.loads(results.read_text(encoding="utf-8")).items()
+    return told
 
 
 def are_positive(told: dict[str, Any], *names: str) -> bool:
@@ -52,16 +60,11 @@ def test_delivery_tells_what_each_contestant_costs(last_line: LastLine) -> None:
         assert are_positive(told[part], "statements")
 
 
-def test_delivery_shares_events_among_endpoints_and_is_profiled() -> None:
-    """Started as its users start it."""
-    flags = ("--profile", "--deliveries", "60", "--endpoints", "6", "--fan-out", "3")
-    command = [sys.executable, "-m", "benchmarks.delivery", *flags]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "drain: " in done.stderr
-    assert "steady: " in done.stderr
-    assert "event-loop: " in done.stderr
-    assert "store-writer: " in done.stderr
+def test_delivery_shares_events_among_endpoints_and_is_profiled(capfd: pytest.CaptureFixture[str]) -> None:
+    run("delivery", "--profile", "--deliveries", "60", "--endpoints", "6", "--fan-out", "3")
+    told = capfd.readouterr().err
+    for profiled in ("drain: ", "steady: ", "event-loop: ", "store-writer: "):
+        assert profiled in told
 
 
 def test_backlog_tells_fairness_and_the_cost_of_a_claim(last_line: LastLine) -> None:
@@ -101,8 +104,12 @@ def test_client_tells_receiving_waking_memory_and_requests(last_line: LastLine) 
     assert told["threads_of_handles"] == 0
 
 
-def test_start_tells_how_soon_a_server_is_up_and_how_long_a_day_takes(last_line: LastLine) -> None:
-    told = last_line("start", "--rounds", "1")
+def test_start_tells_how_soon_a_server_is_up_and_how_long_a_day_takes(tmp_path: Path) -> None:
+    """Started as its users start it, and all that it starts."""
+    command = [sys.executable, "-m", "benchmarks.start", "--rounds", "1", "--results", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert done.returncode == 0, done.stderr
+    told = read(done.stdout, tmp_path / "start.json")
     assert are_positive(told, "ratio_up", "day_of_retries_s")
     for kind in ("bare", "ours"):
         assert are_positive(told[kind], "up_ms", "cpu_ms")
