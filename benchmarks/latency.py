@@ -1,8 +1,8 @@
 """`make bench-latency`: how long after a transition its push has arrived, beside a bare POST and beside polling.
 
 A real server pushes every transition to a real client (its receiver and callback in this process) and to a raw
-receiver in another. `p50_ms`, `p99_ms` and the ratio count from the transition's commit, by the server's log line
-just after it, at 10 transitions a second, to the raw receiver's socket. `socket` and `callback` count from the
+receiver in another. `p50_ms`, `p99_ms` and the ratio count from the end of the transition's COMMIT, which a probe in
+the server notes, at 10 transitions a second, to the raw receiver's socket. `socket` and `callback` count from the
 event's own instant, taken before its commit began, which OVERSTATES our latency by the commit and the way to it;
 `ratio_p50_before_commit_to_bare_post` is the same ratio counted so.
 The bare POST has an event's bytes, goes to the raw receiver one at a time in the same seconds, and its round trip
@@ -26,7 +26,7 @@ from typing import Any
 from benchmarks.child import Child, call
 from benchmarks.receiver import Receiver
 from benchmarks.report import console, finish, option, options, percentile, spread_ms, table
-from benchmarks.server import Transition, committed, serving, transitions
+from benchmarks.server import Transition, committed, transitions, watched
 from benchmarks.traffic import TRANSITIONS, Shape, posts
 from video_translation_client import Event, VideoTranslationClient
 
@@ -112,7 +112,7 @@ class Field:
 @contextmanager
 def playing(folder: Path, seed: int) -> Iterator[Field]:
     """A server, a raw receiver and a client, registered."""
-    with Receiver(noting=True) as receiver, serving(folder) as url, VideoTranslationClient(url) as client:
+    with Receiver(noting=True) as receiver, watched(folder) as url, VideoTranslationClient(url) as client:
         found = Field(url, receiver, seed)
         client.register_webhook(found.take)
         body = json.dumps({"url": f"http://127.0.0.1:{receiver.port}/raw"}).encode()
@@ -141,7 +141,8 @@ def main() -> int:
             busy = field_.submit(
                 max(1, int(per_second * chosen.seconds)), per_second, (0, chosen.seconds / 3), bare=chosen.rate
             )
-        log, known = transitions(folder), committed(folder)
+        log = transitions(folder)
+        known = committed(folder, log)
     at_rate, at_half = _latencies(field_, slow, log, known), _latencies(field_, busy, log, known)
     polls = [_polled(first, last) for first, last in _lives(slow, log)]
     result = summary(chosen, capacity, at_rate, at_half, polls)

@@ -7,7 +7,7 @@ import http.client
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -53,11 +53,9 @@ class Asked:
         return self.known[what][number % len(self.known[what])]
 
     @classmethod
-    @contextmanager
-    def of(cls, server: Server) -> Iterator[Self]:
+    def of(cls, server: Server) -> Self:
         """A connection to a running server."""
-        with closing(http.client.HTTPConnection(server.url.removeprefix("http://"), timeout=TIMEOUT)) as connection:
-            yield cls(server, connection)
+        return cls(server, http.client.HTTPConnection(server.url.removeprefix("http://"), timeout=TIMEOUT))
 
 
 Ask = Callable[[Asked, int], object]
@@ -76,8 +74,7 @@ class Pair:
     def serving(cls, folders: Sequence[Path], **settings: str) -> Iterator[Self]:
         """Run both, each on the database in its folder."""
         with ExitStack() as both:
-            servers = [both.enter_context(started(folder, **settings)) for folder in folders]
-            yield cls(*(both.enter_context(Asked.of(server)) for server in servers))
+            yield cls(*(Asked.of(both.enter_context(started(folder, **settings))) for folder in folders))
 
     @property
     def both(self) -> tuple[Asked, Asked]:

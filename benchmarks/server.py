@@ -1,6 +1,7 @@
 """A real server process: `python -m video_translation_server serve` on a free port, ended by its pid.
 
-Its log goes to a file, as a service's does; what it has committed is read from its database once it has stopped.
+Its log goes to a file, as a service's does; what it has committed is read from its database once it has stopped, and
+when, where it was watched (`benchmarks.watched`).
 """
 
 import json
@@ -8,10 +9,10 @@ import select
 import subprocess
 import sys
 import time
+from bisect import bisect_left
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 import apsw
@@ -24,6 +25,8 @@ STARTING = 60.0
 
 DATABASE = "server.db"
 """The name of the database in a server's folder."""
+COMMITS = "commits.json"
+"""Where a watched server says when it committed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +79,19 @@ class Server:
 @contextmanager
 def started(folder: Path, **settings: str) -> Iterator[Server]:
     """Run a server on a database and a log in `folder`; it is stopped at the end, unless it was killed."""
-    flags = {"store": str(folder / DATABASE), "port": "0", "start-job": "false", "log-format": "json"} | settings
+    flags = _defaults(folder) | settings
     command = [sys.executable, "-m", "video_translation_server", "serve"]
-    command += [word for name, value in flags.items() for word in (f"--{name}", value)]
+    command += [word for name, value in flags.items() for word in (f"--{name.replace('_', '-')}", value)]
+    with _run(command, folder) as server:
+        yield server
+
+
+def _defaults(folder: Path) -> dict[str, str]:
+    return {"store": str(folder / DATABASE), "port": "0", "start_job": "false", "log_format": "json"}
+
+
+@contextmanager
+def _run(command: list[str], folder: Path) -> Iterator[Server]:
     began = time.perf_counter()
     with (folder / "server.log").open("wb") as log:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, cwd=ROOT)
@@ -97,6 +110,14 @@ def started(folder: Path, **settings: str) -> Iterator[Server]:
 def serving(folder: Path, **settings: str) -> Iterator[str]:
     """As `started`, for who needs its URL only."""
     with started(folder, **settings) as server:
+        yield server.url
+
+
+@contextmanager
+def watched(folder: Path) -> Iterator[str]:
+    """A server that says, once it has stopped, when it committed; its URL."""
+    command = [sys.executable, "-m", "benchmarks.watched", str(folder / COMMITS), json.dumps(_defaults(folder))]
+    with _run(command, folder) as server:
         yield server.url
 
 
@@ -120,12 +141,12 @@ def transitions(folder: Path) -> list[Transition]:
         return [Transition(row[0], row[1], row[2], row[3], bool(row[4])) for row in connection.execute(query)]
 
 
-def committed(folder: Path) -> dict[str, float]:
-    """When the server logged each transition, which is just after its commit was known: event id -> Unix seconds."""
-    known: dict[str, float] = {}
-    with (folder / "server.log").open(encoding="utf-8") as log:
-        for text in log:
-            line = json.loads(text)
-            if line.get("event") == "transition":
-                known[line["event_id"]] = datetime.fromisoformat(line["timestamp"]).timestamp()
-    return known
+def committed(folder: Path, log: list[Transition]) -> dict[str, float]:
+    """When each transition's COMMIT ended, of a watched server that has stopped: event id -> Unix seconds.
+
+    It is in the first transaction whose COMMIT began after its instant; where it is in the one behind that, because the
+    event loop was held up in between, its latency is overstated.
+    """
+    noted = json.loads((folder / COMMITS).read_text(encoding="utf-8"))
+    began, ended = noted["before commit"], noted["after commit"]
+    return {transition.event_id: ended[bisect_left(began, transition.at)] for transition in log}

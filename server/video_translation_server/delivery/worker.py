@@ -6,14 +6,15 @@ All state that matters is in the store; what is held here are the leases under w
 import asyncio
 import contextlib
 import time
-from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 import structlog
 
 from video_translation_server.clock import Clock
-from video_translation_server.delivery.attempt import Attempter, Flight, log_lost, log_settlements
+from video_translation_server.delivery.ahead import Ahead
+from video_translation_server.delivery.attempt import Attempter, Flight, log_settlements
+from video_translation_server.delivery.reservation import Reservation
 from video_translation_server.errors import StoreError
 from video_translation_server.model import Claim, Outcome, Settlement
 from video_translation_server.probe import Probe, unobserved
@@ -66,16 +67,16 @@ class Worker:
         self._drain_timeout = drain_timeout
         self._probe = probe
         self._monotonic = monotonic
-        self._ahead: deque[tuple[Claim, float]] = deque()  # with when its lease may end
-        self._stale: list[Claim] = []
         self._under_way: dict[asyncio.Future[Outcome], Flight] = {}
         self._finished: list[Settlement] = []
         self._settling: list[Settlement] = []
         self._pace = 0
+        self._line_is_served = False
         self._lingering: asyncio.TimerHandle | None = None
         self._settles = False
         self._stopping = False
         self._wake = asyncio.Event()
+        self._ahead = Ahead(lease, monotonic, self._wake.set)
 
     async def run(self) -> None:
         """Deliver until cancelled; then let the attempts under way end, for `drain_timeout` seconds.
@@ -88,7 +89,7 @@ class Worker:
         """
         renewing = asyncio.create_task(self._renewing())
         try:
-            with self._store.bells.deliveries.listen(self._wake):
+            with self._store.bells.deliveries.listen(self._wake), self._store.handing_over_to(self):
                 self._go_on()
                 while True:
                     await self._wait()
@@ -103,9 +104,10 @@ class Worker:
             renewing.cancel()
 
     def _go_on(self) -> None:
-        """Take up what is left from before the store failed."""
+        """Take up what is left from before, or from before the store failed."""
         self._stopping = False
         self._begin()
+        self._wake.set()  # who begins looks at once: nobody rings for what was there before
         if self._finished:
             self._settle_soon()
 
@@ -124,8 +126,9 @@ class Worker:
         A bell alone settles nothing: what is to be sent now does not wait for the disk on behalf of what was.
         """
         steps = []
-        if self._stale:
-            steps.append(self._give_back())
+        if self._ahead.stale:
+            # Where that fails, the leases run out by themselves.
+            steps.append(self._store.release(self._ahead.take_stale()))
         if self._settles:
             self._stop_lingering()
             if self._finished:
@@ -153,21 +156,31 @@ class Worker:
         claims = await self._store.claim(
             self._clock.now(), limit=room, per_endpoint=self._per_endpoint, lease=self._lease
         )
+        self._line_is_served = len(claims) < room
         self._probe("after claim")
-        self._ahead.extend((claim, asked_at + self._lease) for claim in claims)
+        self._ahead.add(claims, asked_at=asked_at)
         self._begin()
 
-    def _begin(self) -> None:
-        """Send what was claimed, as far as there is room.
+    def reserve(self, most: int) -> Reservation | None:
+        """Keep room for what is about to be recorded; none while others wait for it in line."""
+        places = min(most, self._room())
+        if places <= 0 or self._stopping or not self._line_is_served:
+            return None
+        return self._ahead.reserve(places, now=self._clock.now(), per_endpoint=self._per_endpoint, taken=self._take)
 
-        A process that was frozen may find here that a lease has run out: it is another's to send by now.
-        """
-        while self._ahead and len(self._under_way) < self._concurrency and not self._stopping:
-            claim, lease_ends = self._ahead.popleft()
-            if self._monotonic() >= lease_ends:
-                self._stale.append(claim)  # for the store it may still be leased, until we say that we do not send it
-                self._lose(claim)
-                continue
+    def _take(self, reservation: Reservation, claims: Sequence[Claim]) -> None:
+        """Send what was handed over as it was recorded."""
+        self._ahead.take(reservation, claims)
+        if claims:
+            self._probe("after claim")
+            self._begin()
+
+    def _begin(self) -> None:
+        """Send what was claimed, as far as there is room."""
+        while len(self._under_way) < self._concurrency and not self._stopping:
+            claim = self._ahead.next()
+            if claim is None:
+                break
             try:
                 flight = self._attempter.begin(claim)
             except Exception:  # a bug of ours: its lease runs out, then it is tried again
@@ -175,16 +188,6 @@ class Worker:
                 continue
             self._under_way[flight.outcome] = flight
             flight.outcome.add_done_callback(self._end)
-
-    def _lose(self, claim: Claim) -> None:
-        """Leave a claim to whoever gets it next: it was not sent, and its lease has run out or is another's."""
-        log_lost(claim)
-        self._wake.set()  # it may be us
-
-    async def _give_back(self) -> None:
-        """Free what was given up unsent; where that fails, the leases run out by themselves."""
-        stale, self._stale = self._stale, []
-        await self._store.release(stale)
 
     def _end(self, outcome: asyncio.Future[Outcome]) -> None:
         """An attempt has ended: it is settled at once when nothing else is under way, else soon, with others."""
@@ -230,8 +233,7 @@ class Worker:
     def _leases(self) -> list[Claim]:
         """Every claim that is held."""
         ended = [settlement.claim for settlement in (*self._finished, *self._settling)]
-        ahead = [claim for claim, _ in self._ahead]
-        return [*ahead, *(flight.claim for flight in self._under_way.values()), *ended]
+        return [*self._ahead.claims, *(flight.claim for flight in self._under_way.values()), *ended]
 
     async def _renewing(self) -> None:
         """Extend the leases well before they run out; leases run on real time."""
@@ -242,23 +244,12 @@ class Worker:
                 continue
             try:
                 held = await self._store.renew_claims(claims, lease=self._lease)
-                self._note_renewed(claims, held, asked_at + self._lease)
+                self._ahead.note_renewed(claims, held, asked_at=asked_at)
             except StoreError as error:
                 log.warning("leases not renewed; tried again", pause=self._lease / 3, error=str(error))
             except Exception:
                 # The attempts go on: at the next third of the lease it may work, and the fence guards what they settle.
                 log.exception("leases not renewed; tried again", pause=self._lease / 3)
-
-    def _note_renewed(self, claims: Sequence[Claim], held: Sequence[bool], lease_ends: float) -> None:
-        """Hold what waits to be sent for longer, and let go of what is another's."""
-        fates = {(claim.delivery_id, claim.claim_id): holds for claim, holds in zip(claims, held, strict=True)}
-        waiting, self._ahead = self._ahead, deque()
-        for claim, ends in waiting:
-            holds = fates.get((claim.delivery_id, claim.claim_id))  # None: claimed while the store was asked
-            if holds is False:
-                self._lose(claim)
-            else:
-                self._ahead.append((claim, lease_ends if holds else ends))
 
     async def _stop(self) -> None:
         self._stopping = True
@@ -272,11 +263,12 @@ class Worker:
         with contextlib.suppress(StoreError):  # the leases then run out by themselves
             if self._finished:
                 await self._settle()
-            ahead = [claim for claim, _ in self._ahead]
-            await self._store.release([*self._stale, *ahead, *(flight.claim for flight in aborted.values())])
+            await self._store.release([*self._ahead.give_up(), *(flight.claim for flight in aborted.values())])
+            # Handed over as it was recorded, before that release was done: now no more can come.
+            if late := self._ahead.give_up():
+                await self._store.release(late)
         self._stop_lingering()
-        self._ahead.clear()
-        self._stale = []
+        self._ahead.give_up()
         self._finished = []
 
 

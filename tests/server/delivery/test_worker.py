@@ -7,16 +7,19 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from tests.server.rig import HOOK, FakeSender, Post, Rig, SteppedClock, answered, never, seeded_ids, serving
-from tests.server.store.builders import deliveries_of
+from tests.server.store.builders import claim, created, deliveries_of, endpoint
 from tests.waiting import PATIENCE, eventually
 from video_translation_server import loops, parts
 from video_translation_server.delivery.worker import Worker
 from video_translation_server.errors import StoreError
 from video_translation_server.model import DEFAULT_WORKSPACE, Claim, Outcome
+from video_translation_server.probe import unobserved
+from video_translation_server.store import open_store
 
 OTHER = "https://other.example/hook"
 ENDLESS = {"simulation": {"duration_seconds": 100_000}}
@@ -252,6 +255,56 @@ async def test_what_waits_to_be_sent_is_let_go_of_when_its_renewal_tells_that_it
         await eventually(lambda: rig.lines("not sent"))
         assert [line["job_id"] for line in rig.lines("not sent")][:1] == ["vt_3"]
         assert not rig.sender.sequences("vt_3")
+
+
+async def test_what_is_recorded_while_there_is_room_is_sent_without_a_claim(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serving(tmp_path) as rig:
+        claimed: list[str] = []
+        claim = rig.store.claim
+
+        async def watched(*arguments: Any, **options: Any) -> list[Claim]:
+            claims = await claim(*arguments, **options)
+            claimed.extend(one.event_id for one in claims)
+            return claims
+
+        monkeypatch.setattr(rig.store, "claim", watched)
+        await rig.register()
+        await rig.translate(simulation={"duration_seconds": 30})
+        await rig.advance(300)
+        await rig.advance(300)
+        assert rig.sender.sequences("vt_1") == [1, 2, 3]
+        assert [line["verdict"] for line in rig.lines("attempt")] == ["delivered"] * 3
+        assert claimed == []
+
+
+async def test_what_is_handed_over_to_a_worker_that_stops_is_given_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serving(tmp_path) as rig:  # its attempter and clock, for a worker of our own
+        store = await open_store(str(tmp_path / "other.db"))
+        await store.create_endpoint(endpoint())
+        release, reservations = store.release, list[Any]()
+
+        async def late(claims: Sequence[Claim]) -> None:
+            """What was being recorded is committed just before the stop gives leases back."""
+            for reservation in reservations:
+                await store.record([created()])
+                reservation.take(await claim(store))
+            reservations.clear()
+            await release(claims)
+
+        worker = parts.make_worker(rig.settings, store, Mock(), rig.clock, unobserved)
+        monkeypatch.setattr(store, "release", late)
+        running = asyncio.create_task(worker.run())
+        await eventually(lambda: worker._line_is_served)
+        reservations.append(worker.reserve(1))
+        running.cancel()
+        await asyncio.wait([running])
+        assert worker.reserve(1) is None
+        assert [one.job_id for one in await claim(store)] == ["job_1"], "nobody holds it"
+        await store.close()
 
 
 async def test_a_stop_aborts_what_is_in_flight_and_gives_it_back(tmp_path: Path) -> None:

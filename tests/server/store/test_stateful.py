@@ -5,6 +5,8 @@ The model (`expected`) keeps every delivery; all of them are compared with the s
 
 import asyncio
 import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,7 @@ from tests.server.store.builders import (
 )
 from tests.server.store.engines import Bench, Engine
 from tests.server.store.expected import FIRST, Expected, Health, Way
+from tests.server.store.taker import Taker
 from video_translation_server.errors import ConflictError
 from video_translation_server.model import Change, Claim, DeliveryState, Endpoint, EndpointStatus, Job
 from video_translation_server.store import DeliveryFilter, Store
@@ -45,6 +48,7 @@ from video_translation_server.wire.events import TRANSITION_TYPES
 
 LEASE = 30.0
 TRANSITIONS = tuple(TRANSITION_TYPES.values())
+ROOM = st.integers(min_value=0, max_value=4)
 ENDPOINTS = {"ep_0": TRANSITIONS, "ep_1": (*TRANSITIONS, PROGRESS), "ep_2": (*TRANSITIONS, PROGRESS)}
 PICK = st.integers(min_value=0, max_value=1000)
 HOW = ["delivered"] * 5 + ["retry"] * 4 + ["strained", "strained", "dead", "gone"]
@@ -84,8 +88,8 @@ class StoreMachine(RuleBasedStateMachine):
             self.run(self.store.create_endpoint(endpoint(name, events=events)))
             self.expected.endpoints[name] = Health(frozenset(events))
 
-    @rule(number=st.integers(min_value=0, max_value=2), lose=st.booleans())
-    def move_a_job(self, number: int, *, lose: bool) -> None:
+    @rule(number=st.integers(min_value=0, max_value=2), lose=st.booleans(), room=ROOM)
+    def move_a_job(self, number: int, room: int, *, lose: bool) -> None:
         """A new job takes the number of one that has ended."""
         number += sum(job.status.is_terminal for job in self.jobs.values())
         job = self.jobs.get(f"job_{number}")
@@ -93,16 +97,28 @@ class StoreMachine(RuleBasedStateMachine):
             return
         change = created(f"job_{number}", now=self.now) if job is None else advanced(job, now=self.now)
         changes = [change, change] if lose and job is not None else [change]
-        assert self.run(self.store.record(changes)) == [True, False][: len(changes)]
-        self.keep(change)
+        with self.taking(room, change):
+            assert self.run(self.store.record(changes)) == [True, False][: len(changes)]
 
     @precondition(lambda self: any(not job.status.is_terminal for job in self.jobs.values()))
-    @rule(pick=PICK)
-    def progress(self, pick: int) -> None:
+    @rule(pick=PICK, room=ROOM)
+    def progress(self, pick: int, room: int) -> None:
         living = [job for job in self.jobs.values() if not job.status.is_terminal]
         change = progressed(living[pick % len(living)], 50, now=self.now)
-        assert self.run(self.store.record([change])) == [True]
+        with self.taking(room, change):
+            assert self.run(self.store.record([change])) == [True]
+
+    @contextmanager
+    def taking(self, room: int, change: Change) -> Iterator[None]:
+        """In the block the change is recorded, with a worker that has room for what comes of it."""
+        taker = Taker(room, now=self.now, per_endpoint=2)
+        with self.store.handing_over_to(taker):
+            yield
         self.keep(change)
+        assert (taker.reserved, taker.room + len(taker.claims)) == (0, room)
+        ready = self.expected.ready(self.now)
+        rooms = {name: max(0, self.expected.room(name, self.now, 2)) for name in self.expected.endpoints}
+        self.hold(taker.claims, ready, rooms)
 
     def keep(self, change: Change) -> None:
         self.jobs[change.job.id] = change.job
@@ -118,6 +134,10 @@ class StoreMachine(RuleBasedStateMachine):
         rooms = {name: max(0, self.expected.room(name, self.now, per_endpoint)) for name in count}
         claims = self.run(self.store.claim(self.now, limit=limit, per_endpoint=per_endpoint, lease=LEASE))
         assert len(claims) == min(limit, sum(min(rooms[name], count[name]) for name in count)), "as many as may be"
+        self.hold(claims, ready, rooms)
+
+    def hold(self, claims: Sequence[Claim], ready: Sequence[Way], rooms: Mapping[str, int]) -> None:
+        """What was leased might be, and is now in somebody's hands."""
         for one in claims:
             way = self.way(one)
             assert way in ready, "due, and in nobody's hands"

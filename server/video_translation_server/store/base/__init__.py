@@ -14,7 +14,7 @@ from typing import Protocol
 
 from video_translation_server.store.base.assets import AssetVerbs
 from video_translation_server.store.base.bells import Bell, Bells
-from video_translation_server.store.base.claims import ClaimVerbs
+from video_translation_server.store.base.claims import ClaimVerbs, Reservation, Taker
 from video_translation_server.store.base.deliveries import DeliveryVerbs
 from video_translation_server.store.base.endpoints import EndpointVerbs
 from video_translation_server.store.base.filters import EVERY_JOB, DeliveryFilter, EventFilter, JobFilter, Retention
@@ -35,8 +35,10 @@ __all__ = [
     "EventFilter",
     "JobFilter",
     "Keep",
+    "Reservation",
     "Retention",
     "Store",
+    "Taker",
 ]
 
 
@@ -69,7 +71,7 @@ class Store(
         ...
 
     async def real_now(self) -> float:
-        """The time, Unix seconds: the machine's, or the database's where it is shared."""
+        """The time that leases run on, Unix seconds: the database's where it is shared."""
         ...
 
     async def close(self) -> None:

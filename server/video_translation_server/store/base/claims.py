@@ -4,13 +4,57 @@ Promises for all verbs are in the package's own words; `store.sqlite` keeps them
 """
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from video_translation_server.model import Claim, Settlement
 
 
+class Reservation(Protocol):
+    """Room that a worker keeps free for what is about to be recorded."""
+
+    @property
+    def places(self) -> int:
+        """How many deliveries may be leased to it."""
+        ...
+
+    @property
+    def now(self) -> float:
+        """The server's time at which they are claimed."""
+        ...
+
+    @property
+    def per_endpoint(self) -> int:
+        """As in `claim`."""
+        ...
+
+    @property
+    def lease(self) -> float:
+        """As in `claim`."""
+        ...
+
+    def take(self, claims: Sequence[Claim]) -> None:
+        """Give it what was leased, after the commit; to be called once, in the event loop, also where there is none."""
+        ...
+
+
+class Taker(Protocol):
+    """A worker that takes what is recorded, already leased, as far as it has room for it."""
+
+    def reserve(self, most: int) -> Reservation | None:
+        """Keep so much room at most; None where there is none, or where others have waited for it."""
+        ...
+
+
 class ClaimVerbs(Protocol):
     """The queue as the delivery loop sees it: leases and settlements."""
+
+    def handing_over_to(self, taker: Taker) -> AbstractContextManager[None]:
+        """In the block, lease to the taker at once what is recorded, by the same rules as `claim`.
+
+        A shortcut, that an engine may do without: what was not handed over is to be claimed.
+        """
+        ...
 
     async def claim(self, now: float, *, limit: int, per_endpoint: int, lease: float) -> list[Claim]:
         """Lease due deliveries to the caller for `lease` real seconds, also those whose lease ran out.

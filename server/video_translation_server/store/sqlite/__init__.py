@@ -22,6 +22,7 @@ from video_translation_server.store.sqlite.verbs.deliveries import DeliveryVerbs
 from video_translation_server.store.sqlite.verbs.endpoints import EndpointVerbs
 from video_translation_server.store.sqlite.verbs.jobs import JobVerbs
 from video_translation_server.store.sqlite.verbs.log import LogVerbs
+from video_translation_server.store.sqlite.verbs.recording import RecordVerbs
 from video_translation_server.store.sqlite.verbs.requests import RequestVerbs
 from video_translation_server.store.sqlite.verbs.simulator import SimulatorVerbs
 from video_translation_server.store.sqlite.verbs.workspaces import WorkspaceVerbs
@@ -34,6 +35,7 @@ class SqliteStore(
     EndpointVerbs,
     JobVerbs,
     LogVerbs,
+    RecordVerbs,
     RequestVerbs,
     SimulatorVerbs,
     WorkspaceVerbs,
@@ -48,7 +50,6 @@ class SqliteStore(
         ids: Ids = random_id,
         disable_after: float = DISABLE_AFTER,
         real_time: Callable[[], float] = time.time,
-        lease_time: Callable[[], float] = time.monotonic,
         probe: Probe = unobserved,
     ) -> "SqliteStore":
         """Own, migrate and open a database file.
@@ -57,16 +58,14 @@ class SqliteStore(
             path: The file; it is created where it does not exist, its folder is not.
             ids: Makes the ids of notices.
             disable_after: Seconds without a success after which a failing endpoint is disabled.
-            real_time: Unix seconds.
-            lease_time: Seconds that leases run on. They end with the process, so that these need not be Unix seconds;
-                and setting the machine's clock must not end one whose attempt is under way.
+            real_time: Unix seconds for leases.
             probe: Called before and after each commit, on the writer's thread.
 
         Raises:
             StoreError: It cannot be opened, is not ours, is newer than we are, or has an owner.
         """
         rules = Rules(ids=ids, disable_after=disable_after)
-        store = cls(await asyncio.to_thread(Database, path), rules, real_time, lease_time, probe)
+        store = cls(await asyncio.to_thread(Database, path), rules, real_time, probe)
         # Nobody else can hold a lease on a file that we own.
         await store._writer.run(partial(_take_over, real_now=real_time()))
         return store

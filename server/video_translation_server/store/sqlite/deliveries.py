@@ -13,6 +13,7 @@ import apsw
 from video_translation_server.errors import ConflictError
 from video_translation_server.model import Delivery, DeliveryState, Event
 from video_translation_server.store.sqlite import listing
+from video_translation_server.store.sqlite.handover import Handover
 from video_translation_server.store.sqlite.rows import Rows
 from video_translation_server.wire.events import BY_NAME_ONLY, CALLBACK_TYPES, FINAL_TYPES, PROGRESS
 
@@ -36,12 +37,36 @@ SELECT position, n, job, iif(waits, 'waiting', 'due'), iif(waits, NULL, now) FRO
   WHERE {whose} AND deleted_at IS NULL
     AND iif(events IS NULL, broad, EXISTS (SELECT 1 FROM json_each(events) WHERE value = e.type)) LIMIT -1)
 """
-_ENQUEUE_LISTED = Rows(
-    _ENQUEUE.format(
-        whose="workspace_id = workspace AND is_callback = 0 AND (p.entity_id IS NULL OR p.entity_id = e.entity_id) "
-        "AND n IS NOT not_to"
-    ),
-    columns=9,
+_LISTED = (
+    "workspace_id = workspace AND is_callback = 0 AND (p.entity_id IS NULL OR p.entity_id = e.entity_id) "
+    "AND n IS NOT not_to"
+)
+_ENQUEUE_LISTED = Rows(_ENQUEUE.format(whose=_LISTED), columns=9)
+
+# As before, but what nothing stands in front of is leased where there is a place: what waits for its endpoint's turn
+# goes first. Of an endpoint with a rate limit nothing is handed over: its next time would have to be kept.
+_ENQUEUE_LEASED = Rows(
+    f"""
+WITH e (position, job, follows, workspace, type, broad, not_to, now, entity_id, until) AS (VALUES {{rows}}),
+found AS MATERIALIZED (
+  SELECT *, follows AND ordering = 'job' AND EXISTS (
+    SELECT 1 FROM deliveries d
+    WHERE d.endpoint = n AND d.job = e.job AND d.lane = 0 AND d.settled_at IS NULL) AS waits
+  FROM e CROSS JOIN endpoints p
+  WHERE {_LISTED} AND deleted_at IS NULL
+    AND iif(events IS NULL, broad, EXISTS (SELECT 1 FROM json_each(events) WHERE value = e.type))),
+placed AS MATERIALIZED (
+  SELECT position, n, job, waits, now, until, iif(waits OR status <> 'enabled' OR rate_limit IS NOT NULL
+      OR coalesce(paused_until, 0) > now OR EXISTS (SELECT 1 FROM turns t WHERE t.endpoint = n AND t.at <= now), NULL,
+      handed_over(n, max_in_flight, strain,
+        (SELECT count(*) FROM deliveries c WHERE c.endpoint = n AND c.claim_id IS NOT NULL),
+        id, url, secret, retired, private_key, headers)) AS claim_id
+  FROM found)
+INSERT INTO deliveries (event, endpoint, job, state, due_at, claim_id, leased_until)
+SELECT position, n, job, iif(waits, 'waiting', 'due'), iif(waits, NULL, now),
+  claim_id, iif(claim_id IS NULL, NULL, until) FROM placed
+""",
+    columns=10,
 )
 _ENQUEUE_CALLBACK = Rows(_ENQUEUE.format(whose="p.entity_id = e.entity_id AND is_callback = 1"), columns=9)
 
@@ -99,7 +124,7 @@ class Placed(NamedTuple):
         return self.job is not None and (self.event.sequence > 1 or self.event.type == PROGRESS)
 
 
-def enqueue(connection: apsw.Connection, placed: Sequence[Placed]) -> None:
+def enqueue(connection: apsw.Connection, placed: Sequence[Placed], handover: Handover | None = None) -> None:
     """One delivery per event and matching endpoint; it waits where an earlier one of the job is still open.
 
     At most one of the events is about the same job.
@@ -109,7 +134,12 @@ def enqueue(connection: apsw.Connection, placed: Sequence[Placed]) -> None:
             coalesced = connection.execute(_COALESCE, {"job": one.job, "now": one.event.created_at})
             release_next(connection, coalesced.fetchall(), now=one.event.created_at)
     wanted = [_wanted_by(one) for one in placed]
-    _ENQUEUE_LISTED.execute(connection, wanted)
+    if handover is None or (order := handover.order) is None:
+        _ENQUEUE_LISTED.execute(connection, wanted)
+    else:
+        until = order.wish.leased_until
+        order.inserted += _ENQUEUE_LEASED.insert_selected(connection, [(*row, until) for row in wanted])
+        handover.gather(order, {one.position: one.event for one in placed})
     calls_back = (one.calls_back or one.event.type in CALLBACK_TYPES for one in placed)
     _ENQUEUE_CALLBACK.execute(connection, list(compress(wanted, calls_back)))
     supersede(connection, [(one.job, one.event.created_at) for one in placed if one.job is not None and one.follows])

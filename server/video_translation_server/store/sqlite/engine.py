@@ -14,10 +14,11 @@ import apsw
 
 from video_translation_server.errors import StoreError
 from video_translation_server.probe import Probe
-from video_translation_server.store.base import Bell, Bells, Keep
+from video_translation_server.store.base import Bell, Bells, Keep, Taker
 from video_translation_server.store.base.rules import Rules
 from video_translation_server.store.sqlite import log, requests
 from video_translation_server.store.sqlite.database import Database
+from video_translation_server.store.sqlite.handover import Handover
 from video_translation_server.store.sqlite.writer import Writer
 
 T = TypeVar("T")
@@ -28,19 +29,11 @@ READERS = 2
 class Engine:
     """One SQLite file with its threads."""
 
-    def __init__(
-        self,
-        database: Database,
-        rules: Rules,
-        real_time: Callable[[], float],
-        lease_time: Callable[[], float],
-        probe: Probe,
-    ) -> None:
+    def __init__(self, database: Database, rules: Rules, real_time: Callable[[], float], probe: Probe) -> None:
         """Start the threads; needs a running event loop. `open` is the door."""
         self._database = database
         self._rules = rules
         self._real_time = real_time
-        self._lease_time = lease_time
         self._looked_at = float("-inf")
         self._first_lease_ends = float("inf")
         self._bells = Bells()
@@ -49,7 +42,12 @@ class Engine:
         self._reader = local()
         self._readers = ThreadPoolExecutor(READERS, "store-reader")
         self._glances = database.connect(readonly=True)
-        self._writer = Writer(database.connect(readonly=False), probe)
+        written = database.connect(readonly=False)
+        self._handover = Handover(written)
+        self._takers: list[Taker] = []
+        self._fan_out = 1
+        """Deliveries that an event led to when one was handed over last: how much room to ask for."""
+        self._writer = Writer(written, probe)
 
     def _query(self, query: Callable[[apsw.Connection], T]) -> T:
         """Run a query on its thread's connection, made where there is none: that may fail now and succeed later."""

@@ -14,6 +14,7 @@ from video_translation_server.store.base import EventFilter
 from video_translation_server.store.base.rules import PLACES_PER_SECOND
 from video_translation_server.store.sqlite import deliveries, spans
 from video_translation_server.store.sqlite.deliveries import Placed
+from video_translation_server.store.sqlite.handover import Handover
 from video_translation_server.store.sqlite.rows import ClashError, Rows
 
 EVENT = (
@@ -29,7 +30,9 @@ _INSERT = Rows(
 )
 
 
-def append_all(connection: apsw.Connection, changes: Sequence[Change], jobs: Sequence[int]) -> None:
+def append_all(
+    connection: apsw.Connection, changes: Sequence[Change], jobs: Sequence[int], handover: Handover | None = None
+) -> None:
     """Append the events of changes, each of the job of that row number, and put them on their way to who wants them.
 
     Raises:
@@ -40,7 +43,7 @@ def append_all(connection: apsw.Connection, changes: Sequence[Change], jobs: Seq
         Placed(change.event, position, job, calls_back=change.job.calls_back_before_its_end)
         for change, position, job in zip(changes, positions, jobs, strict=True)
     ]
-    deliveries.enqueue(connection, placed)
+    deliveries.enqueue(connection, placed, handover)
 
 
 def append(connection: apsw.Connection, event: Event, *, not_to: int | None = None) -> None:

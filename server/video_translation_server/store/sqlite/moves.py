@@ -13,6 +13,7 @@ from video_translation_server.errors import ConflictError
 from video_translation_server.ids import Ids
 from video_translation_server.model import Change, Job
 from video_translation_server.store.sqlite import batches, endpoints, log
+from video_translation_server.store.sqlite.handover import Handover
 from video_translation_server.store.sqlite.jobs import COLUMNS
 from video_translation_server.store.sqlite.rows import ClashError, Rows
 
@@ -30,19 +31,23 @@ _MOVE = (
 )
 
 
-def record_each(connection: apsw.Connection, asked: Sequence[Sequence[Change]], ids: Ids) -> list[list[bool]]:
+def record_each(
+    connection: apsw.Connection, asked: Sequence[Sequence[Change]], ids: Ids, handover: Handover | None = None
+) -> list[list[bool]]:
     """What several callers ask to record, in their order; for each what `record` answers."""
-    recorded = iter(record(connection, [change for changes in asked for change in changes], ids))
+    recorded = iter(record(connection, [change for changes in asked for change in changes], ids, handover))
     return [[next(recorded) for _ in changes] for changes in asked]
 
 
-def record(connection: apsw.Connection, changes: Sequence[Change], ids: Ids) -> list[bool]:
+def record(
+    connection: apsw.Connection, changes: Sequence[Change], ids: Ids, handover: Handover | None = None
+) -> list[bool]:
     """Move each job, append its event, and put a delivery on its way to each matching endpoint.
 
     Raises:
         ConflictError: A job or an event to be created exists.
     """
-    recorded = [took_place for wave in _waves(changes) for took_place in _record(connection, wave)]
+    recorded = [took_place for wave in _waves(changes) for took_place in _record(connection, wave, handover)]
     # Last of all: a job may be created and end before the next one of its batch is created.
     ended = {
         change.job.batch_id: change
@@ -66,14 +71,14 @@ def _waves(changes: Sequence[Change]) -> Iterator[Sequence[Change]]:
         yield changes[begin:]
 
 
-def _record(connection: apsw.Connection, changes: Sequence[Change]) -> list[bool]:
+def _record(connection: apsw.Connection, changes: Sequence[Change], handover: Handover | None) -> list[bool]:
     created = iter(_create(connection, [change.job for change in changes if change.job.version == 1]))
     numbers = [next(created) if change.job.version == 1 else _move(connection, change.job) for change in changes]
     moved = [(change, number) for change, number in zip(changes, numbers, strict=True) if number is not None]
     for change, _ in moved:
         if change.callback is not None:
             endpoints.create(connection, change.callback)
-    log.append_all(connection, [change for change, _ in moved], [number for _, number in moved])
+    log.append_all(connection, [change for change, _ in moved], [number for _, number in moved], handover)
     return [number is not None for number in numbers]
 
 

@@ -35,6 +35,14 @@ class Rows:
             returned += connection.execute(self.lots[len(lot)], tuple(chain.from_iterable(lot)))
         return returned
 
+    def insert_selected(self, connection: apsw.Connection, rows: Sequence[Sequence[Any]]) -> int:
+        """Run it, an INSERT of what it selects for these rows; how many it has inserted."""
+        inserted = 0
+        for lot in self._cut(rows):
+            connection.execute(self.lots[len(lot)], tuple(chain.from_iterable(lot)))
+            inserted += connection.changes()
+        return inserted
+
     def insert(self, connection: apsw.Connection, rows: Sequence[Sequence[Any]]) -> range:
         """Run it, an INSERT into a table whose row numbers only grow, for these rows; their numbers.
 

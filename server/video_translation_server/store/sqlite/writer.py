@@ -44,6 +44,7 @@ class _Call:
     bells: tuple[Bell, ...]
     durable: bool
     brief: bool
+    heard: Callable[[Any], None] | None
     value: Any = None
     error: BaseException | None = None
 
@@ -78,18 +79,24 @@ class Writer:
         self._thread.start()
 
     async def run(
-        self, verb: Callable[[apsw.Connection], T], *bells: Bell, durable: bool = True, brief: bool = False
+        self,
+        verb: Callable[[apsw.Connection], T],
+        *bells: Bell,
+        durable: bool = True,
+        brief: bool = False,
+        heard: Callable[[T | None], None] | None = None,
     ) -> T:
         """Run `verb` in the next transaction; return or raise what it did, after the commit.
 
         The bells ring in the event loop once it is committed, also for a caller that has gone. What is not
         `durable` does not wait for the disk: a power failure may undo it, a killed process does not. What is `brief`,
-        a few milliseconds as a rule, may be run in the event loop itself.
+        a few milliseconds as a rule, may be run in the event loop itself. `heard` is told what the verb did, in the
+        event loop and also for a caller that has gone; None where it failed.
         """
         if self._closed:
             raise StoreError("the store is closed")
         future: asyncio.Future[T] = self._loop.create_future()
-        self._waiting.append(_Call(verb, future, bells, durable, brief))
+        self._waiting.append(_Call(verb, future, bells, durable, brief, heard))
         if not self._is_at_work:
             self._go_on_soon()
         return await future
@@ -109,6 +116,11 @@ class Writer:
             self._loop.call_soon(self._go_on)
         elif self._closed:
             self._handed.put(None)
+
+    @property
+    def has_waiting(self) -> bool:
+        """Whether there is something for the next transaction."""
+        return bool(self._waiting)
 
     @property
     def is_patient(self) -> bool:
@@ -250,6 +262,9 @@ class Writer:
                     call.future.set_exception(call.error)
                 else:
                     call.future.set_result(call.value)
+            for call in calls:
+                if call.heard is not None:
+                    call.heard(None if call.error is not None else call.value)
             for bell in {bell for call in calls if call.error is None for bell in call.bells}:
                 bell.ring()
         finally:

@@ -4,8 +4,10 @@ What each verb promises is in `store.base.claims`, what it does in SQL in the no
 """
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 from video_translation_server.model import Claim, Settlement
+from video_translation_server.store.base import Taker
 from video_translation_server.store.postgres import claims, settlements, turns
 from video_translation_server.store.postgres.claims import Claimed
 from video_translation_server.store.postgres.database import Connection
@@ -16,6 +18,10 @@ from video_translation_server.store.postgres.verb import CLAIMING, EACH, LEASING
 
 class ClaimVerbs(Engine):
     """The queue as the delivery loop sees it: leases and settlements."""
+
+    def handing_over_to(self, taker: Taker) -> AbstractContextManager[None]:  # noqa: ARG002  (the Protocol's)
+        """Nothing is: whose turn it is among all servers, the database alone knows."""
+        return nullcontext()
 
     async def claim(self, now: float, *, limit: int, per_endpoint: int, lease: float) -> list[Claim]:
         """Lease due deliveries."""

@@ -20,7 +20,9 @@ class ClaimVerbs(Engine):
 
     async def claim(self, now: float, *, limit: int, per_endpoint: int, lease: float) -> list[Claim]:
         """Lease due deliveries."""
-        real_now = self._lease_time()
+        real_now = self._real_time()
+        if not await self._is_worth_a_claim(now, real_now):
+            return []
         wish = claims.Wish(
             now=now,
             leased_until=real_now + lease,
@@ -45,15 +47,27 @@ class ClaimVerbs(Engine):
         None can have run out before the first one ends. The look every LOOK_EVERY seconds is for what a failed
         commit would make us believe.
         """
-        if real_now >= min(self._first_lease_ends, self._looked_at + LOOK_EVERY):
+        if self._has_expiring(real_now):
             ends = claims.expire(connection, real_now)
             self._first_lease_ends = float("inf") if ends is None else ends
             self._looked_at = real_now
 
+    async def _is_worth_a_claim(self, now: float, real_now: float) -> bool:
+        """False where it is plain that nothing can be claimed: most of what is recorded was handed over.
+
+        What the next transaction holds may make something due.
+        """
+        if self._writer.has_waiting or self._has_expiring(real_now):
+            return True
+        return await self._glance(lambda connection: claims.is_due(connection, now))
+
+    def _has_expiring(self, real_now: float) -> bool:
+        return real_now >= min(self._first_lease_ends, self._looked_at + LOOK_EVERY)
+
     async def renew_claims(self, held: Sequence[Claim], *, lease: float) -> list[bool]:
         """Extend leases."""
         return await self._writer.run(
-            lambda connection: claims.renew(connection, held, self._lease_time() + lease), brief=True
+            lambda connection: claims.renew(connection, held, self._real_time() + lease), brief=True
         )
 
     async def settle(self, batch: Sequence[Settlement], *, now: float) -> list[bool]:

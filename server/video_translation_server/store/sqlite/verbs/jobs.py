@@ -1,4 +1,4 @@
-"""Jobs, the batches they were asked for in, and the line they stand in. In SQLite.
+"""Jobs, the batches they were asked for in, and the line they stand in: all but recording. In SQLite.
 
 What each verb promises is in `store.base.jobs`, what it does in SQL in the noun modules.
 """
@@ -7,44 +7,14 @@ from collections.abc import Sequence
 
 import apsw
 
-from video_translation_server.model import Batch, Change, Job, JobStatus, Place, Workers
-from video_translation_server.store.base import EVERY_JOB, UNLIMITED, JobFilter, Keep
-from video_translation_server.store.sqlite import batches, jobs, line, moves
+from video_translation_server.model import Batch, Job, JobStatus, Place, Workers
+from video_translation_server.store.base import EVERY_JOB, UNLIMITED, JobFilter
+from video_translation_server.store.sqlite import jobs, line
 from video_translation_server.store.sqlite.engine import Engine
-from video_translation_server.store.sqlite.joint import Joint
-
-BRIEF = 4
-"""Changes of one caller that may be written in the event loop."""
 
 
 class JobVerbs(Engine):
     """Jobs, the batches they were asked for in, and the line they stand in."""
-
-    async def record(
-        self,
-        changes: Sequence[Change],
-        *,
-        batch: Batch | None = None,
-        at_most: int | None = None,
-        keep: Keep[list[bool]] | None = None,
-    ) -> list[bool]:
-        """Commit job moves with their events and deliveries."""
-        bells = (self._bells.jobs, self._bells.deliveries, self._bells.events)
-        if batch is None and at_most is None and keep is None:
-            return await self._writer.run(Joint(self._record_each, changes), *bells, brief=len(changes) <= BRIEF)
-
-        def verb(connection: apsw.Connection) -> list[bool]:
-            if batch is not None:
-                batches.create(connection, batch)
-            recorded = moves.record(connection, changes, self._rules.ids)
-            if at_most is not None:
-                jobs.check_going_on(connection, changes, at_most)
-            return recorded
-
-        return await self._write(verb, *bells, keep=keep)
-
-    def _record_each(self, connection: apsw.Connection, asked: Sequence[Sequence[Change]]) -> list[list[bool]]:
-        return moves.record_each(connection, asked, self._rules.ids)
 
     async def batch(
         self, workspace_id: str, batch_id: str, *, limit: int, token: int | None = None

@@ -1,0 +1,166 @@
+"""What the embedded engine hands over of what is recorded, and what it leaves to be claimed."""
+
+import asyncio
+
+import msgspec
+import pytest
+
+from tests.server.store.builders import (
+    NOW,
+    WORKSPACE,
+    claim,
+    claim_one,
+    created,
+    deliveries_of,
+    endpoint,
+    life,
+    retry,
+    settlement,
+)
+from tests.server.store.engines import Engine, SqliteEngine
+from tests.server.store.taker import Taker, handed
+from video_translation_server.errors import ConflictError
+from video_translation_server.model import Endpoint, EndpointStatus
+from video_translation_server.store import Store
+
+CALLBACK = "https://example.com/callback"
+
+
+@pytest.fixture
+def engine() -> Engine:
+    return SqliteEngine()
+
+
+async def test_a_claim_that_is_handed_over_is_the_one_that_would_be_claimed(store: Store) -> None:
+    receiver = endpoint(url="https://example.com/hook?a=1", secret="whsec_new", headers={"X-Team": "a"})
+    await store.create_endpoint(receiver)
+    change = created(title="映画")
+    [held] = await handed(store, change)
+    await store.release([held])
+    claimed = await claim_one(store)
+    assert msgspec.structs.replace(claimed, claim_id=held.claim_id) == held
+    assert (held.event_id, held.body) == (change.event.id, change.event.body)
+
+
+async def test_each_endpoint_is_handed_its_own(store: Store) -> None:
+    names = [f"ep_{number}" for number in range(30)]
+    for name in names:
+        await store.create_endpoint(endpoint(name))
+    assert len(await handed(store, created("job_1"))) == 1, "nothing is known yet of how many want an event"
+    assert len(await claim(store)) == 29
+    claims = await handed(store, created("job_2"))
+    assert [one.endpoint_id for one in claims] == names
+    assert {(one.url, one.event_id) for one in claims} == {(endpoint(n).url, "evt_job_2_1") for n in names}
+
+
+async def test_no_endpoint_is_handed_more_than_its_share(store: Store) -> None:
+    await store.create_endpoint(endpoint("ep_1", max_in_flight=2))
+    await store.create_endpoint(endpoint("ep_2"))
+    changes = [created(f"job_{number}") for number in range(5)]
+    await store.record([created("job_first")])
+    assert len(await claim(store)) == 2
+    await handed(store, created("job_second"), room=1)
+    assert len(await claim(store)) == 1
+    claims = await handed(store, *changes, per_endpoint=3)
+    taken = [one.endpoint_id for one in claims]
+    assert (taken.count("ep_1"), taken.count("ep_2")) == (0, 1), "two of each are leased already"
+    assert await claim(store, per_endpoint=3) == []
+
+
+async def test_what_waits_for_its_turn_goes_first(store: Store) -> None:
+    await store.create_endpoint(endpoint())
+    await store.record([created("job_1")])
+    assert await handed(store, created("job_2")) == []
+    assert [one.job_id for one in await claim(store)] == ["job_1", "job_2"]
+
+
+async def test_a_retry_that_waits_for_its_time_is_in_nobodys_way(store: Store) -> None:
+    await store.create_endpoint(endpoint())
+    [held] = await handed(store, created("job_1"))
+    await store.settle([retry(held, NOW + 60)], now=NOW)
+    assert len(await handed(store, created("job_2"))) == 1
+
+
+def disabled(one: Endpoint) -> Endpoint:
+    return msgspec.structs.replace(one, status=EndpointStatus.DISABLED)
+
+
+@pytest.mark.parametrize("held", ["disabled", "paused", "limited"])
+async def test_an_endpoint_that_is_held_is_handed_nothing(store: Store, held: str) -> None:
+    receiver = endpoint(rate_limit=5.0 if held == "limited" else None)
+    await store.create_endpoint(receiver)
+    if held == "disabled":
+        await store.change_endpoint(WORKSPACE, receiver.id, disabled, now=NOW)
+    if held == "paused":
+        [first] = await handed(store, created("job_0"))
+        await store.settle([retry(first, NOW + 60, strained=True)], now=NOW)
+    assert await handed(store, created("job_1")) == []
+    [left] = await deliveries_of(store, WORKSPACE, "evt_job_1_1")
+    assert left.state == "due"
+
+
+async def test_a_change_that_loses_the_race_hands_nothing_over(store: Store) -> None:
+    await store.create_endpoint(endpoint())
+    first, second, _ = life()
+    [held] = await handed(store, first)
+    await store.settle([settlement(held)], now=NOW)
+    assert [one.event_id for one in await handed(store, second, second)] == [second.event.id]
+
+
+async def test_a_record_that_fails_gives_the_room_back(store: Store) -> None:
+    await store.create_endpoint(endpoint())
+    await store.record([created()])
+    taker = Taker(5)
+    with store.handing_over_to(taker), pytest.raises(ConflictError):
+        await store.record([created("job_2"), created()])
+    assert (taker.room, taker.claims) == (5, [])
+    assert [one.job_id for one in await claim(store)] == ["job_1"]
+
+
+async def test_one_that_fails_beside_others_takes_nothing_of_theirs(store: Store) -> None:
+    await store.create_endpoint(endpoint())
+    await store.record([created()])
+    await claim_one(store)
+    taker = Taker(5)
+    with store.handing_over_to(taker):
+        answers = await asyncio.gather(
+            store.record([created("job_2")]),
+            store.record([created()]),
+            store.record([created("job_3")]),
+            return_exceptions=True,
+        )
+    assert [type(answer) for answer in answers] == [list, ConflictError, list]
+    assert [one.job_id for one in taker.claims] == ["job_2", "job_3"]
+    assert (taker.reserved, taker.room) == (0, 3)
+
+
+async def test_a_caller_that_has_gone_leaves_its_claims_to_the_worker(store: Store) -> None:
+    await store.create_endpoint(endpoint())
+    taker = Taker(5)
+    with store.handing_over_to(taker):
+        call = asyncio.create_task(store.record([created()]))
+        await asyncio.sleep(0)
+        call.cancel()
+        await asyncio.wait([call])
+        await store.ping()
+    assert call.cancelled()
+    assert [one.job_id for one in taker.claims] == ["job_1"]
+    assert taker.reserved == 0
+
+
+async def test_who_has_left_is_handed_nothing(store: Store) -> None:
+    await store.create_endpoint(endpoint())
+    taker = Taker(5)
+    with store.handing_over_to(taker):
+        pass
+    await store.record([created()])
+    assert (taker.claims, taker.room) == ([], 5)
+    assert len(await claim(store)) == 1
+
+
+async def test_a_callbacks_delivery_is_left_to_be_claimed(store: Store) -> None:
+    await store.create_endpoint(endpoint("ep_callback", url=CALLBACK, entity_id="job_1", is_callback=True))
+    changes = life()
+    for change in changes:
+        assert await handed(store, change) == []
+    assert [one.url for one in await claim(store)] == [CALLBACK]
