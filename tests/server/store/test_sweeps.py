@@ -1,5 +1,6 @@
 """Sweeps: `recover` and `replay` take up what an endpoint did not get: once each, in order, paced, over a crash."""
 
+import asyncio
 from typing import Any
 
 import msgspec
@@ -270,6 +271,23 @@ async def test_one_that_is_held_back_does_not_hold_back_the_others(store: Store)
         await finish(store, chunk=1, backlog=3)
     off = await store.sweep(WORKSPACE, "rec_off")
     assert (off.found, off.finished_at) == (3, None), "it waits for its endpoint"
+
+
+async def test_however_many_are_held_back_the_others_go_on(store: Store) -> None:
+    await missed(store, 1)
+    await store.create_endpoint(endpoint("ep_off", status=EndpointStatus.DISABLED))
+    await store.start_sweep(order(SweepKind.REPLAY, id="rec_off", endpoint_id="ep_off", created_at=NOW))
+    await finish(store, backlog=3)
+    await asyncio.gather(
+        *(
+            store.start_sweep(order(SweepKind.REPLAY, id=f"rec_{number}_off", endpoint_id="ep_off", created_at=NOW))
+            for number in range(120)
+        )
+    )
+    await store.start_sweep(order(SweepKind.REPLAY))
+    await finish(store, backlog=3)
+    assert (await store.sweep(WORKSPACE, "rec_1")).finished_at == LATER
+    assert await arrivals(store) == lives(1)
 
 
 async def test_what_is_taken_up_for_a_disabled_endpoint_is_held(store: Store) -> None:

@@ -20,6 +20,13 @@ from video_translation_server.wire.events import BY_NAME_ONLY, NOTICES
 SWEEP = "s.id, s.workspace_id, p.id, s.kind, s.since, s.created_at, s.position, s.until, s.found, s.finished_at"
 _JOINED = "sweeps s JOIN endpoints p ON p.n = s.endpoint"
 
+# Those that are held back by their endpoint's backlog are no part of it, however many: the others must not wait behind.
+_GOING_ON = f"""
+SELECT {SWEEP}, s.endpoint FROM {_JOINED} WHERE s.finished_at IS NULL AND NOT EXISTS (
+  SELECT 1 FROM deliveries WHERE endpoint = s.endpoint OFFSET $1::integer - 1 LIMIT 1)
+ORDER BY s.created_at LIMIT 100 FOR NO KEY UPDATE OF s SKIP LOCKED
+"""
+
 _FAILED = (DeliveryState.DEAD, DeliveryState.SUPERSEDED)
 
 _START = """
@@ -70,11 +77,8 @@ async def are_running(connection: Connection) -> bool:
 
 
 async def advance(connection: Connection, now: float, *, chunk: int, backlog: int) -> bool:
-    """Move every running sweep on that no other server moves; True while one of them could go on at once."""
-    running = await connection.fetch(
-        f"SELECT {SWEEP}, s.endpoint FROM {_JOINED} WHERE s.finished_at IS NULL ORDER BY s.created_at LIMIT 100 "
-        "FOR NO KEY UPDATE OF s SKIP LOCKED"
-    )
+    """Move running sweeps on that no other server moves; True while one of them could go on at once."""
+    running = await connection.fetch(_GOING_ON, backlog)
     walk = _Walk(connection, now, chunk, backlog)
     # Every one of them is moved on, whatever the one before says.
     return sum([await walk.advance(row[-1], _sweep(row)) for row in running]) > 0

@@ -30,6 +30,13 @@ _STEP = (
     "ORDER BY position LIMIT :limit"
 )
 
+# Those that are held back by their endpoint's backlog are no part of it, however many: the others must not wait behind.
+_GOING_ON = (
+    f"SELECT s.endpoint, {SWEEP} FROM {_JOINED} WHERE s.finished_at IS NULL AND NOT EXISTS ("
+    "SELECT 1 FROM deliveries WHERE endpoint = s.endpoint AND settled_at IS NULL LIMIT 1 OFFSET :backlog - 1) "
+    "ORDER BY s.created_at LIMIT 100"
+)
+
 _FAILED = (DeliveryState.DEAD, DeliveryState.SUPERSEDED)
 
 
@@ -68,10 +75,8 @@ def get(connection: apsw.Connection, workspace_id: str, sweep_id: str) -> Sweep:
 
 
 def advance(connection: apsw.Connection, now: float, *, chunk: int, backlog: int) -> bool:
-    """Move every running sweep on; True while one of them could go on at once."""
-    running: list[Any] = connection.execute(
-        f"SELECT s.endpoint, {SWEEP} FROM {_JOINED} WHERE s.finished_at IS NULL ORDER BY s.created_at LIMIT 100"
-    ).fetchall()
+    """Move running sweeps on; True while one of them could go on at once."""
+    running: list[Any] = connection.execute(_GOING_ON, {"backlog": backlog}).fetchall()
     walk = _Walk(connection, now, chunk, backlog)
     # Every one of them is moved on, whatever the one before says.
     return sum([walk.advance(row[0], _sweep(row[1:])) for row in running]) > 0
