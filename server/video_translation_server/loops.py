@@ -15,6 +15,8 @@ log = structlog.get_logger("app")
 
 RESTART_PAUSE = 1.0
 """Seconds before a loop that failed is started again."""
+LASTED = 10.0
+"""Seconds after which it was well again, so that its next failure is news: more than it takes to find a store gone."""
 
 
 class Loops:
@@ -47,7 +49,7 @@ class Loops:
             except StoreError as error:
                 self._failed.add(name)
                 # A store that is out of reach is told of once, not every second: it says itself when it is back.
-                if not is_known or time.monotonic() - began > RESTART_PAUSE:
+                if not is_known or time.monotonic() - began > LASTED:
                     log.warning("loop waits for the store", loop=name, error=str(error), pause=RESTART_PAUSE)
                 is_known = True
             except Exception:

@@ -66,6 +66,7 @@ def test_stream_and_poll_are_what_they_say(server: FakeServer, make_client: Make
         ("poll", "as asked for"),
         ("stream", "as asked for"),
     ]
+    until(lambda: server.count("stream"))  # the job may have ended before the thread of the stream began
     assert server.count("stream") == 1
 
 

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import dataclasses
 
-from tests.server.outbound.servers import EMPTY_OK, SHORT, Handler, Peer
+from tests.server.outbound.servers import EMPTY_OK, Handler, Peer, a_moment
 from video_translation_server.model import OutcomeKind
 
 STATUS, PROTOCOL, RESET = OutcomeKind.STATUS, OutcomeKind.PROTOCOL, OutcomeKind.RESET
@@ -159,7 +159,7 @@ def of_an_odd_answer(odd: Odd) -> Handler:
             with contextlib.suppress(ConnectionError):
                 await peer.say(part)
             await asyncio.sleep(0)
-        await go_on(odd.then, peer, slept=SHORT / 4 if odd.parts else 0)
+        await go_on(odd.then, peer, once_read=bool(odd.parts))
         if odd.kept:
             await peer.request()
             await peer.say(SECOND)
@@ -168,10 +168,11 @@ def of_an_odd_answer(odd: Odd) -> Handler:
     return handle
 
 
-async def go_on(what: str, peer: Peer, slept: float) -> None:
+async def go_on(what: str, peer: Peer, *, once_read: bool = False) -> None:
     """End the connection, or do not."""
     if what == "rst":
-        await asyncio.sleep(slept)  # an RST overtakes bytes that the other side has not read yet
+        if once_read:
+            await a_moment()  # an RST overtakes bytes that the other side has not read yet
         peer.reset()
     elif what == "fin":
         peer.writer.close()

@@ -10,9 +10,11 @@ import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 
+from tests.waiting import PATIENCE
+
 Handler = Callable[["Peer"], Awaitable[None]]
-SHORT = 0.2  # seconds, where running out of time is the point
-LONG = 20.0  # seconds, where it is not
+SHORT = 0.5  # seconds, where running out of time is the point: all before that point takes less on a busy machine, too
+LONG = PATIENCE  # where it is not
 EMPTY_OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
 
@@ -86,6 +88,12 @@ class Server:
         if self._tasks:
             await asyncio.wait(list(self._tasks))
         await self._server.wait_closed()
+
+
+async def a_moment() -> None:
+    """Let the other side, in this loop, read what was said: several turns of it, however late each of them comes."""
+    for _ in range(5):
+        await asyncio.sleep(0.01)
 
 
 def to(port: int, path: str = "/hook") -> str:

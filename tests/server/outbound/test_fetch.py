@@ -16,7 +16,6 @@ import trustme
 from tests.server.outbound.conftest import Serve
 from tests.server.outbound.servers import LONG, SHORT, Handler, Peer, to
 from tests.server.outbound.test_hostile_targets import LITERALS, Recorder
-from tests.waiting import eventually
 from video_translation_server.outbound import AddressPolicy, Fetcher
 
 MakeFetcher = Callable[..., Fetcher]
@@ -243,17 +242,18 @@ async def test_a_disk_that_is_full_is_told(serve: Serve, make_fetcher: MakeFetch
 
 
 async def test_one_who_leaves_takes_the_connection_along(serve: Serve, make_fetcher: MakeFetcher) -> None:
-    gone = asyncio.Event()
+    begun, gone = asyncio.Event(), asyncio.Event()
 
     async def wait(peer: Peer) -> None:
+        begun.set()
         await peer.eof()
         gone.set()
 
     server = await serve(saying(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", then=wait))
     fetching = asyncio.create_task(fetched(make_fetcher(), to(server.port)))
-    await eventually(lambda: server.connections == 1)
-    fetching.cancel()
     async with asyncio.timeout(LONG):
+        await begun.wait()
+        fetching.cancel()
         await gone.wait()
     with pytest.raises(asyncio.CancelledError):
         await fetching

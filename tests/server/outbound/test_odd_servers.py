@@ -10,7 +10,7 @@ import pytest
 
 from tests.server.outbound.conftest import MakeSender, Serve
 from tests.server.outbound.odd import ODD, PROTOCOL, RESET, SECOND, SILENT, SLOW, STATUS, Odd, go_on, of_an_odd_answer
-from tests.server.outbound.servers import EMPTY_OK, LONG, SHORT, Peer, to
+from tests.server.outbound.servers import EMPTY_OK, LONG, SHORT, Peer, a_moment, to
 from video_translation_server.outbound import Sender
 from video_translation_server.outbound.dial import plain_socket
 
@@ -54,7 +54,7 @@ async def test_an_answer_before_the_request(sender: Sender, serve: Serve) -> Non
 @pytest.mark.parametrize("then", ["fin", "rst", "half"])
 async def test_a_server_that_closes_before_it_reads(sender: Sender, serve: Serve, then: str) -> None:
     async def handle(peer: Peer) -> None:
-        await go_on(then, peer, slept=0)
+        await go_on(then, peer)
 
     server = await serve(handle)
     outcome = await sender.post(to(server.port), {}, b"x" * 300_000, deadline=LONG)
@@ -122,8 +122,8 @@ async def test_an_early_answer_and_an_end_while_the_body_is_sent(
     async def handle(peer: Peer) -> None:
         await peer.reader.readuntil(b"\r\n\r\n")
         await peer.say(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")
-        await go_on(then, peer, slept=SHORT / 4)
-        await asyncio.sleep(SHORT / 4)
+        await go_on(then, peer, once_read=True)
+        await a_moment()
 
     server = await serve(handle)
     outcome = await make_sender(open_socket=narrow).post(to(server.port), {}, b"x" * 1_000_000, deadline=LONG)

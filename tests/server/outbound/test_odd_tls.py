@@ -11,7 +11,7 @@ import pytest
 import trustme
 
 from tests.server.outbound.conftest import MakeSender, Serve
-from tests.server.outbound.servers import EMPTY_OK, LONG, SHORT, Peer, always
+from tests.server.outbound.servers import EMPTY_OK, LONG, Peer, a_moment, always
 from video_translation_server.model import OutcomeKind
 from video_translation_server.outbound import PoolResolver
 
@@ -147,7 +147,7 @@ async def test_a_reset_behind_the_handshake(
     async def handle(peer: Peer) -> None:
         await peer.request()
         await peer.say(part)
-        await asyncio.sleep(SHORT / 4)  # an RST overtakes bytes that the other side has not read yet
+        await a_moment()  # an RST overtakes bytes that the other side has not read yet
         peer.reset()
 
     server = await serve(handle, tls=server_side(issued("a.good.test")))

@@ -7,7 +7,7 @@ import gzip
 import pytest
 
 from tests.server.outbound.conftest import Serve
-from tests.server.outbound.servers import EMPTY_OK, LONG, SHORT, Peer, always, answers, to
+from tests.server.outbound.servers import EMPTY_OK, LONG, Peer, always, answers, to
 from video_translation_server.model import OutcomeKind
 from video_translation_server.outbound import Sender
 
@@ -87,7 +87,7 @@ async def test_switching_protocols_is_a_status_and_ends_the_connection(sender: S
         closed.set()
 
     server = await serve(handle)
-    outcome = await sender.post(to(server.port), {}, b"x", deadline=SHORT)
+    outcome = await sender.post(to(server.port), {}, b"x", deadline=LONG)
     assert outcome.status == 101
     await asyncio.wait_for(closed.wait(), LONG)
 

@@ -11,7 +11,7 @@ import pytest
 import trustme
 
 from tests.server.outbound.conftest import MakeSender, Serve
-from tests.server.outbound.servers import EMPTY_OK, LONG, SHORT, Peer, always
+from tests.server.outbound.servers import EMPTY_OK, LONG, SHORT, Peer, a_moment, always
 from video_translation_server.model import OutcomeKind
 from video_translation_server.outbound import PoolResolver
 
@@ -216,10 +216,10 @@ async def test_a_tls_connection_that_ends_without_a_goodbye(
     async def handle(peer: Peer) -> None:
         await peer.request()
         await peer.say(b"HTTP/1.1 200 OK\r\n" + framing + b"\r\nh")
-        await asyncio.sleep(SHORT / 4)
+        await a_moment()
         # Below TLS: a FIN, and no close_notify before it.
         peer.writer.get_extra_info("socket").shutdown(socket.SHUT_WR)
-        await asyncio.sleep(SHORT / 4)
+        await a_moment()
 
     server = await serve(handle, tls=server_side(authority.issue_cert("good.test")))
     sender = make_sender(ca_file=ca_file, resolver=names())
