@@ -25,6 +25,7 @@ from tests.server.store.builders import (
     settlement,
 )
 from tests.server.store.engines import PostgresEngine, RealTime
+from tests.waiting import PATIENCE
 from video_translation_server.model import DeliveryState, Outcome, OutcomeKind, Sweep, SweepKind
 from video_translation_server.store import DeliveryFilter, Retention, Store
 from video_translation_server.store.postgres.database import Connection, Database
@@ -101,7 +102,10 @@ async def prune(store: Store, now: float, retention: Retention = RETENTION) -> N
 async def deliver(store: Store, job_id: str, now: float) -> int:
     """A delivery that arrives at that time; its id."""
     await store.record([created(job_id, now=now)])
-    held = await claim_one(store, now)
+    async with asyncio.timeout(PATIENCE):
+        while not (claims := await claim(store, now)):
+            """Its endpoint is in the hands of who drops a day."""
+    [held] = claims
     assert await store.settle([settlement(held, started_at=now)], now=now) == [True]
     return held.delivery_id
 
