@@ -204,29 +204,8 @@ def transition_event(
     Raises:
         InvalidError: The body would be larger than 64 KiB.
     """
-    resource = job_resource(job, files)
-    data = {
-        "video_translate_id": resource.pop("id"),
-        "callback_id": resource.pop("callback_id"),
-        "output_language": resource.pop("output_language"),
-        "status": resource.pop("status"),
-        "result": job.status.result,
-        "sequence": resource.pop("sequence"),
-        "progress": resource.pop("progress"),
-    }
-    if job.status is JobStatus.COMPLETED:
-        data["url"] = files.video_url
-    if job.status is JobStatus.FAILED:
-        data["message"] = job.failure_message
     event_type = event_type or TRANSITION_TYPES[job.status]
-    body = msgspec.json.encode(
-        {
-            "event_id": event_id,
-            "event_type": event_type,
-            "created_at": iso_time(now),
-            "event_data": data | resource,
-        }
-    )
+    body = _body(event_id, event_type, now, _transition_data(job, files))
     if len(body) + room > MAX_BODY:
         raise InvalidError(
             f"the events of this job would be {len(body) + room} bytes long; the limit is {MAX_BODY}: "
@@ -244,9 +223,31 @@ def transition_event(
     )
 
 
+def _transition_data(job: Job, files: FileUrls) -> dict[str, Any]:
+    resource = job_resource(job, files)
+    data = {
+        "video_translate_id": resource.pop("id"),
+        "callback_id": resource.pop("callback_id"),
+        "output_language": resource.pop("output_language"),
+        "status": resource.pop("status"),
+        "result": job.status.result,
+        "sequence": resource.pop("sequence"),
+        "progress": resource.pop("progress"),
+    }
+    if job.status is JobStatus.COMPLETED:
+        data["url"] = files.video_url
+    if job.status is JobStatus.FAILED:
+        data["message"] = job.failure_message
+    return data | resource
+
+
 def notice_event(event_type: str, data: dict[str, Any], *, event_id: str, workspace_id: str, now: float) -> Event:
     """An event about an endpoint or a delivery rather than a job."""
-    body = msgspec.json.encode(
+    body = _body(event_id, event_type, now, data)
+    return Event(id=event_id, workspace_id=workspace_id, type=event_type, created_at=now, body=body)
+
+
+def _body(event_id: str, event_type: str, now: float, data: dict[str, Any]) -> bytes:
+    return msgspec.json.encode(
         {"event_id": event_id, "event_type": event_type, "created_at": iso_time(now), "event_data": data}
     )
-    return Event(id=event_id, workspace_id=workspace_id, type=event_type, created_at=now, body=body)
