@@ -7,7 +7,7 @@ import http.client
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -53,9 +53,11 @@ class Asked:
         return self.known[what][number % len(self.known[what])]
 
     @classmethod
-    def of(cls, server: Server) -> Self:
+    @contextmanager
+    def of(cls, server: Server) -> Iterator[Self]:
         """A connection to a running server."""
-        return cls(server, http.client.HTTPConnection(server.url.removeprefix("http://"), timeout=TIMEOUT))
+        with closing(http.client.HTTPConnection(server.url.removeprefix("http://"), timeout=TIMEOUT)) as connection:
+            yield cls(server, connection)
 
 
 Ask = Callable[[Asked, int], object]
@@ -74,7 +76,8 @@ class Pair:
     def serving(cls, folders: Sequence[Path], **settings: str) -> Iterator[Self]:
         """Run both, each on the database in its folder."""
         with ExitStack() as both:
-            yield cls(*(Asked.of(both.enter_context(started(folder, **settings))) for folder in folders))
+            servers = [both.enter_context(started(folder, **settings)) for folder in folders]
+            yield cls(*(both.enter_context(Asked.of(server)) for server in servers))
 
     @property
     def both(self) -> tuple[Asked, Asked]:

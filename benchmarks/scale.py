@@ -217,9 +217,9 @@ def starts(prefix: str, folders: list[Path], settings: dict[str, str]) -> dict[s
     folder = folders[1]
     with started(folder, **settings) as server:
         clean, cpu = server.started_in, cpu_of(server.process.pid)
-        asked = Asked.of(server)
-        for _ in range(LEFT):
-            create(asked)
+        with Asked.of(server) as asked:
+            for _ in range(LEFT):
+                create(asked)
         server.kill()
     left = (folder / f"{DATABASE}-wal").stat().st_size
     with started(folder, **settings) as server:

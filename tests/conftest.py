@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.postgres import create_database, drop_database, shared_cluster
 
-settings.register_profile("bounded", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("bounded", deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("fuzz", deadline=None, max_examples=400, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("bounded")
 

@@ -1,48 +1,66 @@
-"""Processes of the server's command line that are forked from one that has loaded it already.
+"""Python processes that are forked from one that has loaded the server already: a start takes a tenth of the time.
 
-They are processes like any other (a pid, signals, an exit code, stdout), and start in a tenth of the time. That the
-command can be loaded is shown where it is started as its users start it: test_cli_serve.py, test_readme.py.
+They are processes like any other (a pid, signals, an exit code, pipes). That the server's command line can be loaded is
+shown where it is started as its users start it: test_cli_serve.py, test_readme.py.
 """
 
 import multiprocessing
 import os
+import runpy
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import IO, cast
+from types import ModuleType, SimpleNamespace
+from typing import IO, Any, cast
+from unittest import mock
 
 from examples.local_server import LocalServer
-from video_translation_server.cli.program import PROGRAM, main
+from tests.waiting import PATIENCE
 
-LOADED = ["tests.forked", "video_translation_server.serve", "uvloop"]
+LOADED = ["tests.forked", "video_translation_server.cli.program", "video_translation_server.serve", "uvloop"]
 
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(LOADED)
 
 
 class Forked:
-    """A `video-translation-server` with these arguments, as much like a `subprocess.Popen` as the tests need.
+    """`python -m module arguments`, as much like a `subprocess.Popen` as its users here need: streams are text.
 
     Attributes:
         returncode: None until `poll` or `wait` has seen that it ended.
     """
 
-    def __init__(self, *arguments: str, folder: Path | None = None, env: Mapping[str, str] | None = None) -> None:
-        """Start it in a folder and with the variables `env` (None: those of this process)."""
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
+        stdin: int | None = None,
+        stdout: int | None = None,
+        stderr: int | IO[Any] | None = None,
+        **_: Any,
+    ) -> None:
+        """Start it; its streams are those of this process, but for stdin, where they are not pipes of its own."""
+        python, flag, *module = command
+        assert (python, flag) == (sys.executable, "-m"), command
         self.returncode: int | None = None
-        reading, writing = zip(*(_context.Pipe(duplex=False) for _ in range(2)), strict=True)
-        self._process = _context.Process(
-            target=_run, args=(arguments, folder or Path.cwd(), dict(os.environ if env is None else env), *writing)
+        theirs: dict[int, Connection] = {}
+        self.stdin, self.stdout, self.stderr = (
+            _stream(number, wanted, theirs) for number, wanted in enumerate((stdin, stdout, stderr))
         )
+        given = (module, cwd or Path.cwd(), dict(os.environ if env is None else env), theirs)
+        self._process = _context.Process(target=_run, args=given)
         self._process.start()
         assert self._process.pid is not None
         self.pid: int = self._process.pid
-        for end in writing:
+        for end in theirs.values():
             end.close()
-        self.stdout, self.stderr = map(_lines, reading)
 
     def poll(self) -> int | None:
         """Its exit code, negative for a signal; None while it runs."""
@@ -60,8 +78,15 @@ class Forked:
         if self.returncode is None:
             self._process.join(timeout)
         if (code := self.poll()) is None:
-            raise subprocess.TimeoutExpired(PROGRAM, timeout or 0.0)
+            raise subprocess.TimeoutExpired("a forked process", timeout or 0.0)
         return code
+
+    def communicate(self, timeout: float | None = None) -> None:
+        """As `wait`, and let go of its streams: what it said and nobody has read is lost."""
+        self.wait(timeout)
+        for stream in (self.stdin, self.stdout, self.stderr):
+            if stream is not None:
+                stream.close()
 
     def send_signal(self, number: int) -> None:
         """Send a signal, if it still runs."""
@@ -77,25 +102,62 @@ class Forked:
         self.send_signal(signal.SIGKILL)
 
 
+def completed(
+    command: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, str] | None = None, timeout: float = PATIENCE
+) -> subprocess.CompletedProcess[str]:
+    """What a command said that ends by itself, and says little; it is killed after `timeout` seconds."""
+    process = Forked(command, cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    killer = threading.Timer(timeout, process.kill)
+    killer.start()
+    try:
+        with process.stdout, process.stderr:
+            out, err = process.stdout.read(), process.stderr.read()
+        return subprocess.CompletedProcess(command, process.wait(timeout), out, err)
+    finally:
+        killer.cancel()
+
+
 class ForkedServer(LocalServer):
     """A `LocalServer` whose process is forked."""
 
     def _launch(self, *arguments: str) -> "subprocess.Popen[str]":
-        return cast("subprocess.Popen[str]", Forked(*arguments))
+        command = [sys.executable, "-m", "video_translation_server", *arguments]
+        return cast("subprocess.Popen[str]", Forked(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE))
 
 
-def _lines(end: Connection) -> IO[str]:
-    lines = os.fdopen(os.dup(end.fileno()), encoding="utf-8")
-    end.close()
-    return lines
+@contextmanager
+def forking(*modules: ModuleType) -> Iterator[None]:
+    """Have the processes that these modules start forked."""
+    stand_in = SimpleNamespace(Popen=Forked, PIPE=subprocess.PIPE, TimeoutExpired=subprocess.TimeoutExpired)
+    with ExitStack() as patched:
+        for module in modules:
+            patched.enter_context(mock.patch.object(module, "subprocess", stand_in))
+        yield
 
 
-def _run(arguments: tuple[str, ...], folder: Path, env: dict[str, str], out: Connection, err: Connection) -> None:
+def _stream(number: int, wanted: int | IO[Any] | None, theirs: dict[int, Connection]) -> IO[str] | None:
+    """Our end of a standard stream, where it is a pipe; their end is put down."""
+    if wanted != subprocess.PIPE:
+        if number:
+            ours_too = number if wanted is None else cast("IO[Any]", wanted).fileno()
+            theirs[number] = Connection(os.dup(ours_too), readable=False)
+        return None
+    reading, writing = _context.Pipe(duplex=False)
+    ours, theirs[number] = (reading, writing) if number else (writing, reading)
+    with ours:
+        return os.fdopen(os.dup(ours.fileno()), "r" if number else "w", encoding="utf-8")
+
+
+def _run(command: Sequence[str], folder: Path, env: Mapping[str, str], streams: Mapping[int, Connection]) -> None:
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(env)
-    for number, end in ((1, out), (2, err)):
+    for number, end in streams.items():
         os.dup2(end.fileno(), number)
         end.close()
-    sys.argv = [PROGRAM, *arguments]
-    main()
+    sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115  (multiprocessing has closed it)
+    module, *sys.argv[1:] = command
+    sys.modules.pop(module, None)  # as where it is what the process begins with
+    runpy.run_module(module, run_name="__main__", alter_sys=True)

@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from examples.local_server import LocalServer
+from tests.forked import ForkedServer
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -38,7 +39,7 @@ PATIENCE = 60
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
     store = tmp_path_factory.mktemp("readme") / "jobs.db"
-    with LocalServer(store, "--translation-time", "0.5", "--error-rate", "0") as running:
+    with ForkedServer(store, "--translation-time", "0.5", "--error-rate", "0") as running:
         yield running
 
 

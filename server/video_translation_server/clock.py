@@ -75,13 +75,15 @@ class ClockState:
 class VirtualClock:
     """A clock that whoever runs the server may stop, set forward, and run faster. Used from one event loop only.
 
-    It never goes back: `resume` goes on from where it stands, at real speed.
+    It never goes back, nor waits: where the machine's clock is set back, it goes on from where it stood. Where that is
+    set forward, it follows.
     """
 
     def __init__(self, state: ClockState | None = None, *, real_time: Callable[[], float] = time.time) -> None:
         """Go on from a state that was kept; without one it shows `real_time` (Unix seconds)."""
         self._real_time = real_time
-        self._state = state or self._at(real_time(), 1.0)
+        self._state = state or ClockState(real_at=(real := real_time()), virtual_at=real, speed=1.0)
+        self._read_at = self._state.real_at
         self._waiting: dict[asyncio.Timeout, float] = {}
 
     @property
@@ -96,17 +98,23 @@ class VirtualClock:
 
     def now(self) -> float:
         """The current virtual time, Unix seconds."""
-        state = self._state
-        return state.virtual_at + max(0.0, self._real_time() - state.real_at) * state.speed
+        real = self._real_time()
+        if real < self._read_at:
+            self._state = ClockState(virtual_at=self._reading(self._read_at), real_at=real, speed=self._state.speed)
+        self._read_at = real
+        return self._reading(real)
+
+    def _reading(self, real: float) -> float:
+        return self._state.virtual_at + (real - self._state.real_at) * self._state.speed
 
     def run(self, speed: float) -> None:
         """From here on, pass `speed` virtual seconds per real second; 0: stand still."""
-        self._change(self._at(self.now(), speed))
+        self._change(self.now(), speed)
 
     def set_forward(self, instant: float) -> None:
         """Show `instant` (Unix seconds) from here on; one that is past already changes nothing."""
         if instant > self.now():
-            self._change(self._at(instant, self._state.speed))
+            self._change(instant, self._state.speed)
 
     async def wait(self, event: asyncio.Event, until: float | None) -> None:
         """Return when `event` is set or the clock has reached `until`, by itself or because it was set forward."""
@@ -123,11 +131,9 @@ class VirtualClock:
                     finally:
                         del self._waiting[alarm]
 
-    def _at(self, virtual: float, speed: float) -> ClockState:
-        return ClockState(virtual_at=virtual, real_at=self._real_time(), speed=speed)
-
-    def _change(self, state: ClockState) -> None:
-        self._state = state
+    def _change(self, virtual: float, speed: float) -> None:
+        """Show `virtual` at the instant at which it was read last, and pass at `speed` from there."""
+        self._state = ClockState(virtual_at=virtual, real_at=self._read_at, speed=speed)
         for alarm, until in sorted(self._waiting.items(), key=lambda entry: entry[1]):
             if not alarm.expired():
                 self._arm(alarm, until)

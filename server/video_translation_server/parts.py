@@ -12,13 +12,16 @@ import structlog
 from video_translation_server.chance import Chance
 from video_translation_server.clock import Clock
 from video_translation_server.delivery.attempt import Attempter
-from video_translation_server.delivery.courier import Carrier
+from video_translation_server.delivery.courier import Carrier, Courier
+from video_translation_server.delivery.detour import Detour
+from video_translation_server.delivery.faulty import FaultyCourier
 from video_translation_server.delivery.worker import Worker
+from video_translation_server.faults import Faults
 from video_translation_server.ids import Ids, Names, ordinal
 from video_translation_server.links import Links
 from video_translation_server.media import Gallery, Studio
 from video_translation_server.model import Claim, Workers
-from video_translation_server.outbound import AddressPolicy, Fetcher
+from video_translation_server.outbound import AddressPolicy, Fetcher, Http1Sender
 from video_translation_server.probe import Probe
 from video_translation_server.retry import RetryPolicy
 from video_translation_server.settings import Settings
@@ -101,6 +104,18 @@ def make_upkeep(settings: Settings, store: Store, media: Media, clock: Clock) ->
         film_bytes=settings.max_film_bytes,
     )
     return Upkeep(store, media.shelf, media.gallery, clock, retention, interval=settings.poll_interval)
+
+
+def make_carrier(
+    settings: Settings, policy: AddressPolicy, clock: Clock, faults: Faults, closing: AsyncExitStack
+) -> tuple[Carrier, Detour]:
+    """Who carries deliveries out, and where those wait that are held back on order."""
+    sender = Http1Sender(policy, connect_timeout=settings.connect_timeout, ca_file=ca_file_of(settings))
+    closing.push_async_callback(sender.close)
+    courier = Courier(sender, settings.attempt_timeout)
+    detour = Detour(clock, courier.send)
+    closing.push_async_callback(detour.clear)
+    return (FaultyCourier(courier, faults, detour) if settings.simulator else courier), detour
 
 
 def make_attempter(settings: Settings, carrier: Carrier, clock: Clock, chance: Chance) -> Attempter:

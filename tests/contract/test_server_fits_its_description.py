@@ -23,7 +23,7 @@ from schemathesis.checks import CHECKS
 from schemathesis.core.result import Ok
 
 from tests.server.rig import ENDPOINTS, HOOK, JOBS, VIDEO, FakeSender, SteppedClock
-from video_translation_server import app
+from video_translation_server import parts
 from video_translation_server.testing import TranslationServer
 
 pytestmark = pytest.mark.fuzz
@@ -77,7 +77,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TranslationServ
     """A server on a thread; nothing leaves it, whatever URL an endpoint is given."""
     sender = FakeSender(SteppedClock())
     folder = tmp_path_factory.mktemp("described")
-    with mock.patch.object(app, "Http1Sender", return_value=sender), TranslationServer(folder) as running:
+    with mock.patch.object(parts, "Http1Sender", return_value=sender), TranslationServer(folder) as running:
         yield running
 
 

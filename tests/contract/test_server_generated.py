@@ -10,6 +10,7 @@ import pytest
 from openapi_spec_validator import validate
 from pydantic import BaseModel, TypeAdapter
 
+from tests.forked import completed
 from tests.server.promises import OPERATIONS, fits
 from tests.waiting import PATIENCE
 from video_translation_server.wire.batches import BatchRequest
@@ -66,23 +67,20 @@ def read(name: str) -> Any:
     return json.loads((CONTRACT / name).read_bytes())
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*GENERATE, *arguments], capture_output=True, text=True, timeout=PATIENCE, check=False)
-
-
 def test_every_generated_file_is_fresh() -> None:
-    result = run("--check", str(CONTRACT))
+    command = [*GENERATE, "--check", str(CONTRACT)]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert result.returncode == 0, f"{result.stderr}\nfix with: make contract"
 
 
 def test_what_is_generated_is_the_same_bytes_every_time_and_a_stale_file_is_named(tmp_path: Path) -> None:
-    assert run(str(tmp_path)).returncode == 0
+    assert completed([*GENERATE, str(tmp_path)]).returncode == 0
     written = {str(path.relative_to(tmp_path)): path.read_bytes() for path in tmp_path.rglob("*.json")}
     assert written == {name: (CONTRACT / name).read_bytes() for name in written}
     assert {Path(name).stem for name in written if name.startswith("examples")} == set(EXAMPLES)
     (tmp_path / "examples" / "answer.error.json").write_text("{}")
     (tmp_path / "openapi.json").unlink()
-    result = run("--check", str(tmp_path))
+    result = completed([*GENERATE, "--check", str(tmp_path)])
     assert result.returncode == 1
     assert "answer.error.json" in result.stderr
     assert "openapi.json" in result.stderr

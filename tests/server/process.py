@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeAlias
 
-from tests.forked import Forked
+from tests.forked import Forked, completed
 from tests.waiting import PATIENCE
 
 COMMAND = [sys.executable, "-m", "video_translation_server"]
@@ -31,11 +31,8 @@ def environment(**variables: str) -> dict[str, str]:
 
 
 def ran(*arguments: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    """A command that ends by itself, and says little."""
-    process = Forked(*arguments, folder=folder, env=environment(**variables))
-    with _bounded(process), process.stdout, process.stderr:
-        out, err = process.stdout.read(), process.stderr.read()
-        return subprocess.CompletedProcess(arguments, process.wait(PATIENCE), out, err)
+    """A command that ends by itself."""
+    return completed([*COMMAND, *arguments], cwd=folder, env=environment(**variables))
 
 
 Process: TypeAlias = "Forked | subprocess.Popen[str]"
@@ -85,7 +82,9 @@ class Server:
 @contextlib.contextmanager
 def started(*flags: str, folder: Path, **variables: str) -> Iterator[Server]:
     """A server on a free port and a database in `folder`, killed at the end if it still runs."""
-    with listening(Forked("serve", "--port", "0", *flags, folder=folder, env=environment(**variables))) as server:
+    command, pipe = [*COMMAND, "serve", "--port", "0", *flags], subprocess.PIPE
+    process = Forked(command, cwd=folder, env=environment(**variables), stdout=pipe, stderr=pipe)
+    with listening(process) as server:
         yield server
 
 
@@ -106,21 +105,15 @@ def started_by_a_user(*flags: str, folder: Path) -> Iterator[Server]:
 
 @contextlib.contextmanager
 def listening(process: Process) -> Iterator[Server]:
-    """The server that this process is, once it listens."""
-    with _bounded(process):
+    """The server that this process is, once it listens; killed at the end if it still runs."""
+    killer = threading.Timer(PATIENCE * 2, process.kill)
+    killer.start()
+    try:
         server = Server(process)
         try:
             yield server
         finally:
             server.close()
-
-
-@contextlib.contextmanager
-def _bounded(process: Process) -> Iterator[None]:
-    killer = threading.Timer(PATIENCE * 2, process.kill)
-    killer.start()
-    try:
-        yield
     finally:
         killer.cancel()
         if process.poll() is None:

@@ -18,7 +18,7 @@ import httpx
 from structlog.testing import capture_logs
 
 from tests.waiting import eventually
-from video_translation_server import app
+from video_translation_server import app, parts
 from video_translation_server.clock import ManualClock
 from video_translation_server.ids import Ids
 from video_translation_server.model import Outcome, OutcomeKind
@@ -215,7 +215,7 @@ async def serving(
     clock = clock or SteppedClock()
     sender = sender or FakeSender(clock)
     given = Settings.model_validate(DEFAULTS | {"store": str(folder / "server.db")} | settings)
-    with mock.patch.object(app, "Http1Sender", return_value=sender), capture_logs() as logs:
+    with mock.patch.object(parts, "Http1Sender", return_value=sender), capture_logs() as logs:
         posts_before = len(sender.posts)
         async with app.running(given, clock=clock, ids=ids or seeded_ids()) as application:
             transport = httpx.ASGITransport(application.api)

@@ -201,8 +201,34 @@ def test_setting_forward_never_sets_back(real_time: RealTime) -> None:
     clock.set_forward(900)
     real_time.now += 1
     assert clock.now() == 901
+
+
+def test_when_the_machines_clock_is_set_back_it_goes_on_from_where_it_stood(real_time: RealTime) -> None:
+    clock = VirtualClock(real_time=real_time)
+    real_time.now += 50
+    assert clock.now() == 550
+    real_time.now -= 3600
+    assert clock.now() == 550, "it never goes back"
+    real_time.now += 1
+    assert clock.now() == 551, "nor does it wait until the other has caught up"
+    clock.run(60)
+    real_time.now -= 3600
+    real_time.now += 1
+    assert clock.now() == 551
+    real_time.now += 1
+    assert clock.now() == 611
+    real_time.now += 3600
+    assert clock.now() == 611 + 60 * 3600, "it follows where that is set forward"
+
+
+def test_a_state_that_was_kept_goes_on_though_the_machines_clock_was_set_back_meanwhile(real_time: RealTime) -> None:
+    state = ClockState(virtual_at=10_000, real_at=real_time.now, speed=1)
     real_time.now -= 100
-    assert clock.now() == 900, "not even when the machine's clock is set back"
+    clock = VirtualClock(state, real_time=real_time)
+    assert clock.now() == 10_000
+    real_time.now += 7
+    assert clock.now() == 10_007
+    assert VirtualClock(clock.state, real_time=real_time).now() == 10_007
 
 
 def test_a_state_that_was_kept_goes_on(real_time: RealTime) -> None:

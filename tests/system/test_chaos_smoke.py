@@ -30,7 +30,19 @@ def test_kills_at_every_point_lose_nothing_and_repeat_only_what_was_in_flight() 
 
 @pytest.mark.timeout(240)
 def test_three_servers_on_postgresql_lose_nothing_whatever_befalls_them_or_their_database() -> None:
-    command = [sys.executable, "-m", "tests.chaos", "--store", "postgresql", "--kills", "7", "--seconds", "14"]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.chaos",
+        "--store",
+        "postgresql",
+        "--kills",
+        "7",
+        "--seconds",
+        "7",
+        "--jobs",
+        "35",
+    ]
     run = subprocess.run([*command, "--seed", "21"], cwd=ROOT, capture_output=True, text=True, timeout=220, check=False)
     assert run.returncode == 0, run.stderr
     line = json.loads(run.stdout.splitlines()[-1])

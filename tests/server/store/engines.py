@@ -55,7 +55,7 @@ class SqliteEngine:
     sequences = 20
 
     async def open(self, folder: Path, real_time: RealTime) -> Store:
-        return await SqliteStore.open(folder / "store.db", real_time=real_time)
+        return await SqliteStore.open(folder / "store.db", real_time=real_time, lease_time=real_time)
 
 
 # Nearly every test settles on the day of `builders.NOW` only; what others leave would be emptied before each test.

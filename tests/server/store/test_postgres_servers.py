@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
@@ -33,8 +34,9 @@ from tests.server.store.builders import (
 )
 from tests.server.store.engines import PostgresEngine, RealTime
 from tests.waiting import PATIENCE
-from video_translation_server.model import Job, JobStatus, Settlement, Workers
+from video_translation_server.model import Job, JobStatus, Settlement, Sweep, SweepKind, Workers
 from video_translation_server.store import Store
+from video_translation_server.store.postgres import deliveries
 from video_translation_server.store.postgres.database import Database
 
 Servers = Callable[[], Awaitable[Store]]
@@ -238,6 +240,39 @@ async def test_a_recovery_waits_for_nobody_who_records_and_leaves_no_retry_behin
         await recorder.close()
     await store.settle([settlement(another)], now=NOW + 2)
     assert [held.delivery_id for held in await claim(store, NOW + 2)] == [one.delivery_id]
+
+
+async def test_two_sweeps_of_one_endpoint_take_up_each_event_once_also_on_two_servers(
+    start: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = await start(), await start()
+    await one.record(life("job_1"))
+    await one.create_endpoint(endpoint())
+    has_found, goes_on, take_up = asyncio.Event(), asyncio.Event(), deliveries.take_up
+
+    async def take_up_later(*args: Any, **fields: Any) -> None:
+        if not has_found.is_set():
+            has_found.set()
+            await goes_on.wait()
+        await take_up(*args, **fields)
+
+    async def sweep(store: Store, name: str) -> None:
+        order = Sweep(
+            id=name, workspace_id=WORKSPACE, endpoint_id="ep_1", kind=SweepKind.REPLAY, since=0, created_at=NOW + 1
+        )
+        await store.start_sweep(order)
+        await store.advance_sweeps(NOW + 1, chunk=10, backlog=100)
+
+    monkeypatch.setattr(deliveries, "take_up", take_up_later)
+    first = asyncio.ensure_future(sweep(one, "rec_1"))
+    async with asyncio.timeout(PATIENCE):
+        await has_found.wait()
+        await sweep(two, "rec_2")
+        goes_on.set()
+        await first
+    await two.advance_sweeps(NOW + 1, chunk=10, backlog=100)
+    assert [(await one.sweep(WORKSPACE, name)).found for name in ("rec_1", "rec_2")] == [3, 0]
+    assert seen(await deliver_all(one, NOW + 1)) == [("ep_1", "job_1", sequence) for sequence in (1, 2, 3)]
 
 
 class Racers:

@@ -1,17 +1,31 @@
 """The embedded engine's file: what it refuses to open, who owns it, what it leaves behind, and a full disk."""
 
 import asyncio
+import inspect
 import os
 import shutil
 import signal
 import stat
 import sys
+import time
 from pathlib import Path
 
 import apsw
 import pytest
 
-from tests.server.store.builders import NOW, WORKSPACE, advanced, claim_one, created, deliver_all, endpoint, read_log
+from tests.server.store.builders import (
+    LEASE,
+    NOW,
+    WORKSPACE,
+    advanced,
+    claim,
+    claim_one,
+    created,
+    deliver_all,
+    endpoint,
+    read_log,
+)
+from tests.server.store.engines import RealTime
 from tests.waiting import PATIENCE
 from video_translation_server.errors import NotFoundError, StoreError
 from video_translation_server.model import JobStatus, Kept, Key, Plan, Workers
@@ -319,6 +333,28 @@ async def test_a_closed_store_is_one_file_that_can_be_copied(tmp_path: Path) -> 
     assert await copy.job(WORKSPACE, "job_1") == change.job
     await copy.close()
     assert not (tmp_path / "store.db-wal").exists()
+
+
+# The machine's clock
+
+
+@pytest.mark.parametrize("seconds", [3600.0, -3600.0])
+async def test_setting_the_machines_clock_ends_no_lease_and_prolongs_none(tmp_path: Path, seconds: float) -> None:
+    clock, leases = RealTime(), RealTime()
+    store = await SqliteStore.open(tmp_path / "store.db", real_time=clock, lease_time=leases)
+    await store.create_endpoint(endpoint())
+    await store.record([created()])
+    held = await claim_one(store)
+    clock.advance(seconds)
+    assert await claim(store) == [], "its attempt is under way"
+    assert await store.renew_claims([held], lease=LEASE) == [True]
+    leases.advance(LEASE + 1)
+    assert await claim_one(store) != held
+    await store.close()
+
+
+def test_the_time_of_leases_is_one_that_nobody_sets() -> None:
+    assert inspect.signature(SqliteStore.open).parameters["lease_time"].default is time.monotonic
 
 
 # A full disk

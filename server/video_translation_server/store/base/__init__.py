@@ -71,7 +71,7 @@ class Store(
         ...
 
     async def real_now(self) -> float:
-        """The time that leases run on, Unix seconds: the database's where it is shared."""
+        """The time, Unix seconds: the machine's, or the database's where it is shared."""
         ...
 
     async def close(self) -> None:

@@ -8,12 +8,10 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
-import msgspec
-
-from video_translation_server.model import Claim, RetiredSecret
+from video_translation_server.model import Claim
+from video_translation_server.store.base import records
 from video_translation_server.store.base.rules import BURST
 from video_translation_server.store.postgres import turns
 from video_translation_server.store.postgres.database import Connection
@@ -179,7 +177,7 @@ async def claim(connection: Connection, wish: Wish) -> Claimed:
     rows.sort(key=lambda row: (row[_DUE_AT], row[0]))
     is_short = len(rows) < wish.limit
     return Claimed(
-        claims=[_claim(row, wish.now) for row in rows],
+        claims=[records.claim(row, wish.now) for row in rows],
         has_passed_over=is_short and await turns.have_come(connection, wish.now, without=exhausted),
     )
 
@@ -232,33 +230,3 @@ async def release_all(connection: Connection, server: Server) -> None:
 
 def _fences(claims: Sequence[Claim]) -> tuple[list[int], list[int]]:
     return [held.delivery_id for held in claims], [held.claim_id for held in claims]
-
-
-def _claim(row: Sequence[Any], now: float) -> Claim:
-    return Claim(
-        delivery_id=row[0],
-        claim_id=row[1],
-        attempt=row[2],
-        tries=row[3],
-        first_attempt_at=row[4],
-        event_id=row[5],
-        event_type=row[6],
-        job_id=row[7],
-        sequence=row[8],
-        body=row[9],
-        endpoint_id=row[10],
-        url=row[11],
-        secrets=(row[12], *(old.secret for old in _retired(row[13]) if old.until > now)),
-        private_key=row[14],
-        headers=_headers(row[15]),
-    )
-
-
-@lru_cache(maxsize=1024)
-def _retired(text: str) -> tuple[RetiredSecret, ...]:
-    return msgspec.json.decode(text, type=tuple[RetiredSecret, ...])
-
-
-@lru_cache(maxsize=1024)
-def _headers(text: str) -> dict[str, str]:
-    return msgspec.json.decode(text, type=dict[str, str])

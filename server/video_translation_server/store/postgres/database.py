@@ -26,6 +26,9 @@ MIGRATING, ADDRESSING, LINE, MAKING_DAYS, DROPPING_DAYS = 0, 1, 2, 4, 5
 """Second halves: the schema; who is addressed by events; a lane's line (LINE plus the lane's number: 2 and 3); the
 partitions of what is settled."""
 
+SWEPT = LOCKS + 1
+"""The first half of the keys by which an endpoint is swept by one server at a time; the second half is its number's."""
+
 CONNECT_TIMEOUT = 5.0
 COMMAND_TIMEOUT = 30.0
 """Seconds after which a database that says nothing counts as gone."""

@@ -4,12 +4,11 @@ Every function takes a connection and runs inside the caller's transaction. What
 `claims` and `settlements`.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 from video_translation_server.errors import NotFoundError
-from video_translation_server.model import Attempt, Delivery, DeliveryState, Outcome, OutcomeKind
-from video_translation_server.store.base import DeliveryFilter
+from video_translation_server.model import Attempt, Delivery
+from video_translation_server.store.base import DeliveryFilter, records
 from video_translation_server.store.postgres.database import Connection
 from video_translation_server.store.postgres.settled import ATTEMPT
 from video_translation_server.wire.deliveries import DELIVERY_PREFIX
@@ -44,7 +43,7 @@ async def get(connection: Connection, workspace_id: str, delivery_id: int) -> De
     )
     if row is None:
         raise NotFoundError(f"no delivery {DELIVERY_PREFIX}{delivery_id}", param="delivery_id")
-    return _delivery(row)
+    return records.delivery(row)
 
 
 async def page(
@@ -54,7 +53,7 @@ async def page(
     query, values = select(workspace_id, limit, token, wanted)
     rows = await connection.fetch(query, *values)
     more = len(rows) > limit
-    return [_delivery(row) for row in rows[:limit]], rows[limit - 1][0] if more else None
+    return [records.delivery(row) for row in rows[:limit]], rows[limit - 1][0] if more else None
 
 
 def select(workspace_id: str, limit: int, token: int | None, wanted: DeliveryFilter) -> tuple[str, list[Any]]:
@@ -86,36 +85,4 @@ def select(workspace_id: str, limit: int, token: int | None, wanted: DeliveryFil
 async def attempts(connection: Connection, delivery_id: int) -> list[Attempt]:
     """The attempts of one delivery."""
     rows = await connection.fetch(_ATTEMPTS, delivery_id)
-    return [_attempt(row) for row in rows]
-
-
-def _attempt(row: Sequence[Any]) -> Attempt:
-    return Attempt(
-        number=row[0],
-        started_at=row[1],
-        duration=row[2],
-        outcome=Outcome(
-            kind=OutcomeKind(row[3]),
-            status=row[4],
-            detail=row[5],
-            retry_after=row[6],
-            address=row[7],
-            body=row[8],
-        ),
-    )
-
-
-def _delivery(row: Sequence[Any]) -> Delivery:
-    return Delivery(
-        id=row[0],
-        event_id=row[1],
-        event_type=row[2],
-        endpoint_id=row[3],
-        job_id=row[4],
-        sequence=row[5],
-        state=DeliveryState(row[6]),
-        attempts=row[7],
-        due_at=row[8],
-        first_attempt_at=row[9],
-        settled_at=row[10],
-    )
+    return [records.attempt(row) for row in rows]

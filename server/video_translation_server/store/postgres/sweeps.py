@@ -4,16 +4,15 @@ Every function takes a connection and runs inside the caller's transaction; a wa
 server at a time takes its next step.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 
 from video_translation_server.errors import NotFoundError
 from video_translation_server.model import DeliveryState, Endpoint, Sweep, SweepKind
+from video_translation_server.store.base import records
 from video_translation_server.store.postgres import deliveries, endpoints
-from video_translation_server.store.postgres.database import Connection
+from video_translation_server.store.postgres.database import SWEPT, Connection
 from video_translation_server.store.postgres.days import DAY
 from video_translation_server.wire.events import BY_NAME_ONLY, NOTICES
 
@@ -67,7 +66,7 @@ async def get(connection: Connection, workspace_id: str, sweep_id: str) -> Sweep
     )
     if row is None:
         raise NotFoundError(f"no recovery {sweep_id}", param="recovery_id")
-    return _sweep(row)
+    return records.sweep(row)
 
 
 async def are_running(connection: Connection) -> bool:
@@ -81,7 +80,7 @@ async def advance(connection: Connection, now: float, *, chunk: int, backlog: in
     running = await connection.fetch(_GOING_ON, backlog)
     walk = _Walk(connection, now, chunk, backlog)
     # Every one of them is moved on, whatever the one before says.
-    return sum([await walk.advance(row[-1], _sweep(row)) for row in running]) > 0
+    return sum([await walk.advance(row[-1], records.sweep(row)) for row in running]) > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +97,8 @@ class _Walk:
         endpoint = await self._living(number)
         if endpoint is None:
             await self._keep(sweep, finished=True)
+            return False
+        if not await self._is_ours(number):
             return False
         if await self._backlog_of(number) >= self.backlog:
             return False
@@ -125,6 +126,16 @@ class _Walk:
             f"SELECT {endpoints.ENDPOINT} FROM endpoints WHERE n = $1 AND deleted_at IS NULL", number
         )
         return None if row is None else endpoints.read(row)
+
+    async def _is_ours(self, endpoint: int) -> bool:
+        """Whether no other server takes a step for this endpoint, and none begins one before our commit.
+
+        Another sweep of it may find the same events to be missing.
+        """
+        ours: bool = await self.connection.fetchval(
+            "SELECT pg_try_advisory_xact_lock($1, ($2::bigint % 2147483647)::integer)", SWEPT, endpoint
+        )
+        return ours
 
     async def _backlog_of(self, endpoint: int) -> int:
         waiting: int = await self.connection.fetchval(
@@ -162,18 +173,3 @@ def _wants(endpoint: Endpoint, event_type: str, entity_id: str | None) -> bool:
     if endpoint.events is None:
         return event_type not in BY_NAME_ONLY
     return event_type in endpoint.events
-
-
-def _sweep(row: Sequence[Any]) -> Sweep:
-    return Sweep(
-        id=row[0],
-        workspace_id=row[1],
-        endpoint_id=row[2],
-        kind=SweepKind(row[3]),
-        since=row[4],
-        created_at=row[5],
-        position=row[6],
-        until=row[7],
-        found=row[8],
-        finished_at=row[9],
-    )

@@ -50,6 +50,7 @@ class SqliteStore(
         ids: Ids = random_id,
         disable_after: float = DISABLE_AFTER,
         real_time: Callable[[], float] = time.time,
+        lease_time: Callable[[], float] = time.monotonic,
         probe: Probe = unobserved,
     ) -> "SqliteStore":
         """Own, migrate and open a database file.
@@ -58,14 +59,16 @@ class SqliteStore(
             path: The file; it is created where it does not exist, its folder is not.
             ids: Makes the ids of notices.
             disable_after: Seconds without a success after which a failing endpoint is disabled.
-            real_time: Unix seconds for leases.
+            real_time: Unix seconds.
+            lease_time: Seconds that leases run on. They end with the process, so that these need not be Unix seconds;
+                and setting the machine's clock must not end one whose attempt is under way.
             probe: Called before and after each commit, on the writer's thread.
 
         Raises:
             StoreError: It cannot be opened, is not ours, is newer than we are, or has an owner.
         """
         rules = Rules(ids=ids, disable_after=disable_after)
-        store = cls(await asyncio.to_thread(Database, path), rules, real_time, probe)
+        store = cls(await asyncio.to_thread(Database, path), rules, real_time, lease_time, probe)
         # Nobody else can hold a lease on a file that we own.
         await store._writer.run(partial(_take_over, real_now=real_time()))
         return store

@@ -8,14 +8,13 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import islice
-from typing import Any
 
 import apsw
 import msgspec
 
-from video_translation_server.model import Claim, RetiredSecret
+from video_translation_server.model import Claim
+from video_translation_server.store.base import records
 from video_translation_server.store.base.rules import BURST
 
 # In the order of their turns; read only as far as there are places to fill. Passed over on the way are endpoints that
@@ -88,7 +87,7 @@ def claim(connection: apsw.Connection, wish: Wish) -> list[Claim]:
             break
     if not ids:
         return []
-    return [_claim(row, wish.now) for row in connection.execute(_CLAIMED, (_json(ids),))]
+    return [records.claim(row, wish.now) for row in connection.execute(_CLAIMED, (_json(ids),))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,39 +193,3 @@ def is_due(connection: apsw.Connection, now: float) -> bool:
 def is_busy(connection: apsw.Connection, now: float) -> bool:
     """True while anything is leased, or could be."""
     return bool(connection.execute(_BUSY, {"now": now}).get)
-
-
-def _claim(row: Sequence[Any], now: float) -> Claim:
-    return Claim(
-        delivery_id=row[0],
-        claim_id=row[1],
-        attempt=row[2],
-        tries=row[3],
-        first_attempt_at=row[4],
-        event_id=row[5],
-        event_type=row[6],
-        job_id=row[7],
-        sequence=row[8],
-        body=row[9],
-        endpoint_id=row[10],
-        url=row[11],
-        secrets=secrets(row[12], row[13], now),
-        private_key=row[14],
-        headers=headers(row[15]),
-    )
-
-
-def secrets(newest: str, retired: str, now: float) -> tuple[str, ...]:
-    """An endpoint's secrets that are valid, of two of its columns."""
-    return (newest, *(old.secret for old in _retired(retired) if old.until > now))
-
-
-@lru_cache(maxsize=1024)
-def _retired(text: str) -> tuple[RetiredSecret, ...]:
-    return msgspec.json.decode(text, type=tuple[RetiredSecret, ...])
-
-
-@lru_cache(maxsize=1024)
-def headers(text: str) -> dict[str, str]:
-    """An endpoint's own headers, of their column."""
-    return msgspec.json.decode(text, type=dict[str, str])

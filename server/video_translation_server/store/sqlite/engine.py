@@ -29,11 +29,19 @@ READERS = 2
 class Engine:
     """One SQLite file with its threads."""
 
-    def __init__(self, database: Database, rules: Rules, real_time: Callable[[], float], probe: Probe) -> None:
+    def __init__(
+        self,
+        database: Database,
+        rules: Rules,
+        real_time: Callable[[], float],
+        lease_time: Callable[[], float],
+        probe: Probe,
+    ) -> None:
         """Start the threads; needs a running event loop. `open` is the door."""
         self._database = database
         self._rules = rules
         self._real_time = real_time
+        self._lease_time = lease_time
         self._looked_at = float("-inf")
         self._first_lease_ends = float("inf")
         self._bells = Bells()

@@ -12,7 +12,8 @@ from typing import Any
 import apsw
 
 from video_translation_server.model import Claim, Event
-from video_translation_server.store.sqlite.claims import Wish, headers, secrets
+from video_translation_server.store.base.records import headers, secrets
+from video_translation_server.store.sqlite.claims import Wish
 
 # In the order of the index, which is that of their insertion: ends before the rows of which none was leased.
 _LEASED = """

@@ -4,14 +4,13 @@ Every function takes a connection and runs inside the caller's transaction. Putt
 `deliveries`.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import apsw
 
 from video_translation_server.errors import NotFoundError
-from video_translation_server.model import Attempt, Delivery, DeliveryState, Outcome, OutcomeKind
-from video_translation_server.store.base import DeliveryFilter
+from video_translation_server.model import Attempt, Delivery, DeliveryState
+from video_translation_server.store.base import DeliveryFilter, records
 from video_translation_server.store.sqlite import spans
 from video_translation_server.wire.deliveries import DELIVERY_PREFIX
 
@@ -30,7 +29,7 @@ def get(connection: apsw.Connection, workspace_id: str, delivery_id: int) -> Del
         f"SELECT {_DELIVERY} FROM {_JOINED} WHERE d.id = ? AND p.workspace_id = ?", (delivery_id, workspace_id)
     )
     for row in rows:
-        return _delivery(row)
+        return records.delivery(row)
     raise NotFoundError(f"no delivery {DELIVERY_PREFIX}{delivery_id}", param="delivery_id")
 
 
@@ -54,7 +53,7 @@ def page(
         else connection.execute(statement, values).fetchall()
     )
     more = len(rows) > limit
-    return [_delivery(row) for row in rows[:limit]], rows[limit - 1][0] if more else None
+    return [records.delivery(row) for row in rows[:limit]], rows[limit - 1][0] if more else None
 
 
 def select(wanted: DeliveryFilter) -> str:
@@ -100,40 +99,8 @@ _NO_TOKEN = 2**63 - 1
 def attempts(connection: apsw.Connection, delivery_id: int) -> list[Attempt]:
     """The attempts of one delivery."""
     rows = connection.execute(
-        "SELECT number, started_at, duration, kind, status, detail, retry_after, body, address FROM attempts "
+        "SELECT number, started_at, duration, kind, status, detail, retry_after, address, body FROM attempts "
         "WHERE delivery = ? ORDER BY number",
         (delivery_id,),
     )
-    return [_attempt(row) for row in rows]
-
-
-def _attempt(row: Sequence[Any]) -> Attempt:
-    return Attempt(
-        number=row[0],
-        started_at=row[1],
-        duration=row[2],
-        outcome=Outcome(
-            kind=OutcomeKind(row[3]),
-            status=row[4],
-            detail=row[5],
-            retry_after=row[6],
-            body=row[7],
-            address=row[8],
-        ),
-    )
-
-
-def _delivery(row: Sequence[Any]) -> Delivery:
-    return Delivery(
-        id=row[0],
-        event_id=row[1],
-        event_type=row[2],
-        endpoint_id=row[3],
-        job_id=row[4],
-        sequence=row[5],
-        state=DeliveryState(row[6]),
-        attempts=row[7],
-        due_at=row[8],
-        first_attempt_at=row[9],
-        settled_at=row[10],
-    )
+    return [records.attempt(row) for row in rows]

@@ -3,7 +3,6 @@
 Every function takes a connection and runs inside the caller's transaction; a walk goes on where its row says.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +11,7 @@ import msgspec
 
 from video_translation_server.errors import NotFoundError
 from video_translation_server.model import DeliveryState, Endpoint, Sweep, SweepKind
+from video_translation_server.store.base import records
 from video_translation_server.store.sqlite import deliveries, endpoints, log, spans
 from video_translation_server.wire.events import BY_NAME_ONLY, NOTICES
 
@@ -70,7 +70,7 @@ def get(connection: apsw.Connection, workspace_id: str, sweep_id: str) -> Sweep:
         f"SELECT {SWEEP} FROM {_JOINED} WHERE s.id = ? AND s.workspace_id = ?", (sweep_id, workspace_id)
     )
     for row in rows:
-        return _sweep(row)
+        return records.sweep(row)
     raise NotFoundError(f"no recovery {sweep_id}", param="recovery_id")
 
 
@@ -79,7 +79,7 @@ def advance(connection: apsw.Connection, now: float, *, chunk: int, backlog: int
     running: list[Any] = connection.execute(_GOING_ON, {"backlog": backlog}).fetchall()
     walk = _Walk(connection, now, chunk, backlog)
     # Every one of them is moved on, whatever the one before says.
-    return sum([walk.advance(row[0], _sweep(row[1:])) for row in running]) > 0
+    return sum([walk.advance(row[0], records.sweep(row[1:])) for row in running]) > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,18 +166,3 @@ def _wants(endpoint: Endpoint, event_type: str, entity_id: str | None) -> bool:
     if endpoint.events is None:
         return event_type not in BY_NAME_ONLY
     return event_type in endpoint.events
-
-
-def _sweep(row: Sequence[Any]) -> Sweep:
-    return Sweep(
-        id=row[0],
-        workspace_id=row[1],
-        endpoint_id=row[2],
-        kind=SweepKind(row[3]),
-        since=row[4],
-        created_at=row[5],
-        position=row[6],
-        until=row[7],
-        found=row[8],
-        finished_at=row[9],
-    )

@@ -20,7 +20,7 @@ class ClaimVerbs(Engine):
 
     async def claim(self, now: float, *, limit: int, per_endpoint: int, lease: float) -> list[Claim]:
         """Lease due deliveries."""
-        real_now = self._real_time()
+        real_now = self._lease_time()
         if not await self._is_worth_a_claim(now, real_now):
             return []
         wish = claims.Wish(
@@ -67,7 +67,7 @@ class ClaimVerbs(Engine):
     async def renew_claims(self, held: Sequence[Claim], *, lease: float) -> list[bool]:
         """Extend leases."""
         return await self._writer.run(
-            lambda connection: claims.renew(connection, held, self._real_time() + lease), brief=True
+            lambda connection: claims.renew(connection, held, self._lease_time() + lease), brief=True
         )
 
     async def settle(self, batch: Sequence[Settlement], *, now: float) -> list[bool]:

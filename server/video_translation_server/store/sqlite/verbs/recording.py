@@ -110,7 +110,7 @@ class RecordVerbs(Engine):
         first = reservations[0]
         return Wish(
             now=first.now,
-            leased_until=self._real_time() + first.lease,
+            leased_until=self._lease_time() + first.lease,
             claim_id=self._fences.getrandbits(63),
             limit=sum(reservation.places for reservation in reservations),
             per_endpoint=first.per_endpoint,

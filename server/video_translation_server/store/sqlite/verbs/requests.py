@@ -13,7 +13,7 @@ class RequestVerbs(Engine):
 
     async def start_request(self, workspace_id: str, scope: str, key: str, *, now: float, lease: float) -> Mark | Kept:
         """Begin a request with a key."""
-        real_now = self._real_time()
+        real_now = self._lease_time()
         times = requests.Times(now=now, real_now=real_now, leased_until=real_now + lease)
         mark = Mark(workspace_id=workspace_id, scope=scope, key=key, number=self._fences.getrandbits(63))
         # A mark that a power failure undoes is one whose request, gone as well, cannot miss it.
@@ -25,4 +25,4 @@ class RequestVerbs(Engine):
 
     async def prune_requests(self, now: float, *, limit: int) -> int:
         """Delete answers that are kept no longer."""
-        return await self._writer.run(lambda connection: requests.prune(connection, now, self._real_time(), limit))
+        return await self._writer.run(lambda connection: requests.prune(connection, now, self._lease_time(), limit))
