@@ -1,7 +1,7 @@
-"""Python processes that are forked from one that has loaded the server already: a start takes a tenth of the time.
+"""Python processes that are forked from one that has loaded the project already: a start takes a tenth of the time.
 
-They are processes like any other (a pid, signals, an exit code, pipes). That the server's command line can be loaded is
-shown where it is started as its users start it: test_cli_serve.py, test_readme.py.
+They are processes like any other (a pid, signals, an exit code, pipes). That server and client can be loaded is shown
+where they are started as their users start them: test_cli_serve.py, test_readme.py.
 """
 
 import multiprocessing
@@ -16,13 +16,16 @@ from contextlib import ExitStack, contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
-from typing import IO, Any, cast
+from typing import IO, Any, Self, cast
 from unittest import mock
 
 from examples.local_server import LocalServer
 from tests.waiting import PATIENCE
 
-LOADED = ["tests.forked", "video_translation_server.cli.program", "video_translation_server.serve", "uvloop"]
+LOADED = [
+    *("tests.forked", "uvloop"),
+    *("video_translation_server.cli.program", "video_translation_server.serve", "video_translation_client._public"),
+]
 
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(LOADED)
@@ -82,11 +85,21 @@ class Forked:
         return code
 
     def communicate(self, timeout: float | None = None) -> None:
-        """As `wait`, and let go of its streams: what it said and nobody has read is lost."""
+        """Close its stdin and `wait`, then let go of its streams: what it said and nobody has read is lost."""
+        if self.stdin is not None:
+            self.stdin.close()
         self.wait(timeout)
-        for stream in (self.stdin, self.stdout, self.stderr):
+        for stream in (self.stdout, self.stderr):
             if stream is not None:
                 stream.close()
+
+    def __enter__(self) -> Self:
+        """It runs already."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """As `communicate`."""
+        self.communicate()
 
     def send_signal(self, number: int) -> None:
         """Send a signal, if it still runs."""

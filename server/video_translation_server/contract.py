@@ -20,7 +20,8 @@ from video_translation_server.clock import ManualClock, VirtualClock
 from video_translation_server.conduct import Conduct
 from video_translation_server.ids import Ids, Names
 from video_translation_server.links import Links
-from video_translation_server.media import Gallery, Studio
+from video_translation_server.media.gallery import Gallery
+from video_translation_server.media.studio import Studio
 from video_translation_server.model import DEFAULT_WORKSPACE
 from video_translation_server.settings import Settings
 from video_translation_server.shelf import Shelf

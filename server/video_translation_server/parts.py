@@ -19,7 +19,8 @@ from video_translation_server.delivery.worker import Worker
 from video_translation_server.faults import Faults
 from video_translation_server.ids import Ids, Names, ordinal
 from video_translation_server.links import Links
-from video_translation_server.media import Gallery, Studio
+from video_translation_server.media.gallery import Gallery
+from video_translation_server.media.studio import Studio
 from video_translation_server.model import Claim, Workers
 from video_translation_server.outbound import AddressPolicy, Fetcher, Http1Sender
 from video_translation_server.probe import Probe

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import structlog
 
 from video_translation_server.clock import Clock
-from video_translation_server.media import Gallery
+from video_translation_server.media.gallery import Gallery
 from video_translation_server.shelf import Shelf
 from video_translation_server.store import Retention, Store
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.client.fake_server import FakeServer
+from tests.forked import Forked
 from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.timeout(240)
@@ -24,12 +25,8 @@ class Process:
     """One run of the consumer."""
 
     def __init__(self, *arguments: str) -> None:
-        self.child = subprocess.Popen(
-            [sys.executable, "-m", "tests.client.crash_consumer", *arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        command = [sys.executable, "-m", "tests.client.crash_consumer", *arguments]
+        self.child = Forked(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.said: list[str] = []
         self.wait_for("registered")
 
@@ -140,7 +137,7 @@ def test_in_memory_each_effect_happens_once_per_process_and_what_was_queued_is_l
 def test_the_example_books_what_is_pushed_until_it_is_interrupted(server: FakeServer, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "examples.orders", str(tmp_path / "orders.db")]
     environment = os.environ | {"VIDEO_TRANSLATION_BASE_URL": server.url}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as child:
+    with Forked(command, stdout=subprocess.PIPE, env=environment) as child:
         assert child.stdout is not None
         assert child.stdout.readline().startswith("booking into")
         server.new_job()

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from examples.local_server import LocalServer
-from tests.forked import ForkedServer
+from tests.forked import Forked, ForkedServer
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 40
@@ -36,9 +36,7 @@ def test_the_example_is_pushed_each_transition_and_leaves_nothing_behind(
     errors = tmp_path / "stderr.txt"
     with (
         errors.open("w") as stderr,
-        subprocess.Popen(
-            command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=stderr, text=True
-        ) as service,
+        Forked(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=stderr) as service,
     ):
         assert service.stdout is not None
         watchdog = threading.Timer(PATIENCE, service.kill)

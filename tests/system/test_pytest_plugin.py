@@ -32,15 +32,10 @@ def test_the_consumers_tests_pass() -> None:
 
 
 @pytest.mark.timeout(PATIENCE + 20)
-def test_the_blocks_of_the_guide_are_a_test_suite_also_on_two_workers(tmp_path: Path) -> None:
+def test_the_blocks_of_the_guide_are_a_test_suite_and_a_session_has_one_server_per_worker(tmp_path: Path) -> None:
     for block in re.findall(r"```python\n(.*?)```", GUIDE.read_text("utf-8"), re.DOTALL):
         name, _, code = block.partition("\n")
         (tmp_path / name.removeprefix("# ")).write_text(code)
-    assert "10 passed" in run("-n", "2", str(tmp_path), folder=tmp_path)
-
-
-@pytest.mark.timeout(PATIENCE + 20)
-def test_one_server_lasts_a_session_per_worker_and_another_one_each_test(tmp_path: Path) -> None:
     (tmp_path / "test_scopes.py").write_text(
         "import os, pathlib, pytest\n"
         "@pytest.mark.parametrize('number', range(6))\n"
@@ -51,7 +46,7 @@ def test_one_server_lasts_a_session_per_worker_and_another_one_each_test(tmp_pat
         "    assert translation_server.url != translation_server_session.url\n"
         "    assert translation_server.deliveries == []\n"
     )
-    assert "6 passed" in run("-n", "2", str(tmp_path), folder=tmp_path)
+    assert "16 passed" in run("-n", "2", str(tmp_path), folder=tmp_path)
     seen = [line.split()[:2] for line in (tmp_path / "seen").read_text().splitlines()]
     workers, servers = {pid for pid, _ in seen}, {url for _, url in seen}
     assert len(seen) == 6

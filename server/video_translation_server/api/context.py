@@ -14,7 +14,8 @@ from video_translation_server.clock import Clock
 from video_translation_server.faults import Faults
 from video_translation_server.ids import Ids, random_key
 from video_translation_server.links import Links
-from video_translation_server.media import Gallery, Studio
+from video_translation_server.media.gallery import Gallery
+from video_translation_server.media.studio import Studio
 from video_translation_server.model import Job, Plan, Subject, Workers
 from video_translation_server.shelf import Shelf
 from video_translation_server.store import UNLIMITED, Store

@@ -16,7 +16,7 @@ from video_translation_server.api.answers import JSON, error_body
 from video_translation_server.api.context import Context, Surroundings
 from video_translation_server.api.errors import RESPONSES
 from video_translation_server.errors import ConflictError
-from video_translation_server.media import Recipe
+from video_translation_server.media.recipe import Recipe
 from video_translation_server.model import Job
 from video_translation_server.wire.files import PATH, FileKind
 

@@ -9,7 +9,8 @@ from uuid import uuid4
 import msgspec
 
 from video_translation_server.errors import BusyError
-from video_translation_server.media import Footage, Studio
+from video_translation_server.media.studio import Studio
+from video_translation_server.media.tasks import Footage
 from video_translation_server.outbound import Fetcher
 from video_translation_server.shelf import Shelf
 from video_translation_server.wire.events import DOWNLOAD_FAILED, VALIDATION_FAILED

@@ -16,7 +16,7 @@ from video_translation_server.clock import Clock
 from video_translation_server.errors import NotFoundError
 from video_translation_server.ids import Ids
 from video_translation_server.links import Links
-from video_translation_server.media import Footage
+from video_translation_server.media.tasks import Footage
 from video_translation_server.model import Change, Job
 from video_translation_server.simulation.inspection import NOTHING_LEFT, Refusal
 from video_translation_server.simulation.planner import Planner

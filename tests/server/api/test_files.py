@@ -15,7 +15,7 @@ from tests.server.api.test_assets import upload
 from tests.server.footage import clip
 from tests.server.promises import refused
 from tests.server.rig import HOOK, JOBS, Rig, serving
-from video_translation_server.media import Studio
+from video_translation_server.media.studio import Studio
 
 URLS = {
     "video_url": "video/mp4",

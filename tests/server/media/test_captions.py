@@ -5,8 +5,8 @@ from itertools import pairwise
 
 import pytest
 
-from video_translation_server.media import Recipe
 from video_translation_server.media.captions import srt, vtt
+from video_translation_server.media.recipe import Recipe
 
 
 def recipe(seconds: float, title: str = "Keynote") -> Recipe:

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.server.footage import clip
-from video_translation_server.media import Footage
 from video_translation_server.media.footage import look
+from video_translation_server.media.tasks import Footage
 
 MP4 = clip(2.5, audio=True)
 

@@ -8,7 +8,9 @@ import pytest
 
 from tests.server.media.test_captions import recipe
 from video_translation_server.errors import MediaError
-from video_translation_server.media import Gallery, Recipe, Studio
+from video_translation_server.media.gallery import Gallery
+from video_translation_server.media.recipe import Recipe
+from video_translation_server.media.studio import Studio
 from video_translation_server.wire.files import FileKind
 
 

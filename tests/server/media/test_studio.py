@@ -12,7 +12,9 @@ from tests.server.footage import clip
 from tests.server.media.test_captions import recipe
 from tests.waiting import eventually
 from video_translation_server.errors import BusyError, MediaError
-from video_translation_server.media import Footage, Studio, studio
+from video_translation_server.media import studio
+from video_translation_server.media.studio import Studio
+from video_translation_server.media.tasks import Footage
 
 
 async def test_it_looks_and_writes(tmp_path: Path) -> None:
