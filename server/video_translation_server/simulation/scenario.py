@@ -16,7 +16,7 @@ from video_translation_server.model import Subject
 from video_translation_server.wire.scripts import FAILURES, Script
 from video_translation_server.wire.strict import Strict
 
-PRESET = r"^[a-z][a-z0-9_]{0,63}$"
+PRESET = r"^[A-Za-z][A-Za-z0-9_]{0,63}$"
 """What a preset may be called: a text with a space in it is never one."""
 
 

@@ -9,6 +9,16 @@ from pydantic import Field, model_validator
 
 from video_translation_server.wire.strict import Strict
 
+SERVICE_ERRORS = (
+    "EMPTY_VIDEO_STREAM",
+    "EMPTY_AUDIO_STREAM",
+    "INVALID_AUDIO_FORMAT",
+    "VIDEO_FORMAT_NOT_SUPPORTED",
+    "VIDEO_FILE_CORRUPTED",
+    "BLOCKED_WORDS_DETECTED",
+)
+"""Errors about a video that the real service's API has names for; their texts here are the names, in words."""
+
 FAILURES = {
     "no_audio": "The video has no audio track",
     "no_speech": "No speech was found in the video",
@@ -21,6 +31,7 @@ FAILURES = {
     "insufficient_credit": "The account has not enough credit for this translation",
     "internal": "Something went wrong on our side; please try again",
     "timeout": "The translation took too long and was given up",
+    **{name: name.replace("_", " ").capitalize() for name in SERVICE_ERRORS},
 }
 """Presets: what a failed job may say, by name. A scenario may have others, and other texts for these."""
 

@@ -92,8 +92,10 @@ async def test_a_job_whose_run_fails_goes_back_and_every_move_is_pushed(rig: Rig
 async def test_an_error_message_may_be_a_preset(rig: Rig) -> None:
     script = {"progression": "immediate", "outcome": "failed"}
     [named] = await rig.translate(simulation=script | {"error_message": "no_audio"})
+    [theirs] = await rig.translate(simulation=script | {"error_message": "EMPTY_AUDIO_STREAM"})
     [free] = await rig.translate(simulation=script | {"error_message": "No sound, sorry"})
     assert (await rig.job(named))["failure_message"] == "The video has no audio track"
+    assert (await rig.job(theirs))["failure_message"] == "Empty audio stream"
     assert (await rig.job(free))["failure_message"] == "No sound, sorry"
 
 

@@ -50,13 +50,18 @@ script = { duration_seconds = 4, url_delay_seconds = 5 }
 
 
 def test_a_preset_may_have_another_text_or_be_new(make_planner: MakePlanner, tmp_path: Path) -> None:
-    scenario = load(written(tmp_path, '[messages]\nno_audio = "No sound at all"\ntoo_loud = "Turn it down"'))
+    scenario = load(
+        written(
+            tmp_path,
+            '[messages]\nno_audio = "No sound at all"\ntoo_loud = "Turn it down"\nEMPTY_AUDIO_STREAM = "Theirs"',
+        )
+    )
     planner = make_planner(scenario=scenario)
     said = [
         planner.plan(Script(outcome="failed", error_message=message)).failure_message
-        for message in ("no_audio", "too_loud", "too_long", "a text")
+        for message in ("no_audio", "too_loud", "EMPTY_AUDIO_STREAM", "too_long", "a text")
     ]
-    assert said == ["No sound at all", "Turn it down", FAILURES["too_long"], "a text"]
+    assert said == ["No sound at all", "Turn it down", "Theirs", FAILURES["too_long"], "a text"]
 
 
 def test_a_stall_that_is_given_up_says_what_the_scenario_says(make_planner: MakePlanner, tmp_path: Path) -> None:
