@@ -1,7 +1,7 @@
 """What PATCH, rotate-secret, recover and replay refuse: a clear error, and nothing is changed."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import httpx
@@ -11,6 +11,8 @@ import pytest_asyncio
 from tests.server.api import bad_fields
 from tests.server.promises import refused
 from tests.server.rig import DELIVERIES, ENDPOINTS, EVENTS, HOOK, RECOVERIES, Rig, serving
+
+Refused = Callable[..., Awaitable[None]]
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -88,13 +90,22 @@ async def everything(rig: Rig) -> list[Any]:
     return [endpoint, *[(await rig.http.get(path)).json() for path in (ENDPOINTS, EVENTS, DELIVERIES)]]
 
 
-async def refused_without_a_trace(rig: Rig, request: tuple[str, str], body: Any, param: str, words: str = "") -> None:
-    before = await everything(rig)
-    answer = await send(rig.http, *request, body)
-    refused(answer, 400, "invalid_parameter", param, words)
-    assert "sesame" not in answer.text
-    assert await everything(rig) == before
-    assert (await rig.http.get(f"{RECOVERIES}/rec_1")).status_code == 404
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def before(rig: Rig) -> list[Any]:
+    """Looked at once: no test may leave a trace."""
+    return await everything(rig)
+
+
+@pytest.fixture
+def refused_without_a_trace(rig: Rig, before: list[Any]) -> Refused:
+    async def check(request: tuple[str, str], body: Any, param: str, words: str = "") -> None:
+        answer = await send(rig.http, *request, body)
+        refused(answer, 400, "invalid_parameter", param, words)
+        assert "sesame" not in answer.text
+        assert await everything(rig) == before
+        assert (await rig.http.get(f"{RECOVERIES}/rec_1")).status_code == 404
+
+    return check
 
 
 def named(rows: list[bad_fields.Row]) -> list[Any]:
@@ -102,29 +113,33 @@ def named(rows: list[bad_fields.Row]) -> list[Any]:
 
 
 @pytest.mark.parametrize(("change", "param", "words"), named(PATCH_ROWS))
-async def test_a_bad_change_is_refused(rig: Rig, change: dict[str, Any], param: str, words: str) -> None:
-    await refused_without_a_trace(rig, ("PATCH", f"{ENDPOINTS}/ep_1"), change, param, words)
+async def test_a_bad_change_is_refused(
+    refused_without_a_trace: Refused, change: dict[str, Any], param: str, words: str
+) -> None:
+    await refused_without_a_trace(("PATCH", f"{ENDPOINTS}/ep_1"), change, param, words)
 
 
 @pytest.mark.parametrize(("body", "param", "words"), named(ROTATE_ROWS))
-async def test_a_bad_rotation_is_refused(rig: Rig, body: dict[str, Any], param: str, words: str) -> None:
-    await refused_without_a_trace(rig, ("POST", f"{ENDPOINTS}/ep_1/rotate-secret"), body, param, words)
+async def test_a_bad_rotation_is_refused(
+    refused_without_a_trace: Refused, body: dict[str, Any], param: str, words: str
+) -> None:
+    await refused_without_a_trace(("POST", f"{ENDPOINTS}/ep_1/rotate-secret"), body, param, words)
 
 
 @pytest.mark.parametrize("verb", ["recover", "replay"])
 @pytest.mark.parametrize(("since", "words"), [pytest.param(*row, id=str(row[0])[:24]) for row in TIMES])
-async def test_a_bad_since_is_refused(rig: Rig, verb: str, since: Any, words: str) -> None:
-    await refused_without_a_trace(rig, ("POST", f"{ENDPOINTS}/ep_1/{verb}"), {"since": since}, "since", words)
+async def test_a_bad_since_is_refused(refused_without_a_trace: Refused, verb: str, since: Any, words: str) -> None:
+    await refused_without_a_trace(("POST", f"{ENDPOINTS}/ep_1/{verb}"), {"since": since}, "since", words)
 
 
-async def test_recover_needs_a_since(rig: Rig) -> None:
+async def test_recover_needs_a_since(refused_without_a_trace: Refused) -> None:
     recover = "POST", f"{ENDPOINTS}/ep_1/recover"
-    await refused_without_a_trace(rig, recover, {}, "since", "required")
-    await refused_without_a_trace(rig, recover, {"since": None}, "since", "ISO 8601")
-    await refused_without_a_trace(rig, recover, b"", "body", "required")
+    await refused_without_a_trace(recover, {}, "since", "required")
+    await refused_without_a_trace(recover, {"since": None}, "since", "ISO 8601")
+    await refused_without_a_trace(recover, b"", "body", "required")
     for verb in ("recover", "replay"):
         body = {"since": "2026-11-20T23:40:00Z", "until": "2026-11-21T23:40:00Z"}
-        await refused_without_a_trace(rig, ("POST", f"{ENDPOINTS}/ep_1/{verb}"), body, "until", "/docs")
+        await refused_without_a_trace(("POST", f"{ENDPOINTS}/ep_1/{verb}"), body, "until", "/docs")
 
 
 VERBS = [("PATCH", ""), ("POST", "/rotate-secret"), ("POST", "/recover"), ("POST", "/replay")]
@@ -136,18 +151,17 @@ VERBS = [("PATCH", ""), ("POST", "/rotate-secret"), ("POST", "/recover"), ("POST
     [b"[]", b'"x"', b"7", b"true", b"{", b"hello", b'{"\xff": 1}', b"[" * 100_000],
     ids=lambda raw: repr(raw[:8]),
 )
-async def test_a_bad_body_is_refused(rig: Rig, method: str, verb: str, content: bytes) -> None:
-    await refused_without_a_trace(rig, (method, f"{ENDPOINTS}/ep_1{verb}"), content, "body")
+async def test_a_bad_body_is_refused(refused_without_a_trace: Refused, method: str, verb: str, content: bytes) -> None:
+    await refused_without_a_trace((method, f"{ENDPOINTS}/ep_1{verb}"), content, "body")
 
 
-async def test_a_change_needs_a_body(rig: Rig) -> None:
+async def test_a_change_needs_a_body(refused_without_a_trace: Refused) -> None:
     for content in (b"", b"null"):
-        await refused_without_a_trace(rig, ("PATCH", f"{ENDPOINTS}/ep_1"), content, "body")
+        await refused_without_a_trace(("PATCH", f"{ENDPOINTS}/ep_1"), content, "body")
 
 
 @pytest.mark.parametrize(("method", "verb"), VERBS)
-async def test_a_form_is_no_body(rig: Rig, method: str, verb: str) -> None:
-    before = await everything(rig)
+async def test_a_form_is_no_body(rig: Rig, before: list[Any], method: str, verb: str) -> None:
     answer = await rig.http.request(method, f"{ENDPOINTS}/ep_1{verb}", data={"status": "disabled"})
     refused(answer, 415, "unsupported_media_type", message="application/json")
     assert await everything(rig) == before
@@ -158,8 +172,9 @@ GOOD: dict[str, Any] = {"PATCH": {"url": HOOK}, "/recover": {"since": "2026-11-2
 
 @pytest.mark.parametrize("endpoint_id", ["ep_none", "ep_1%20", "EP_1", "%00", "x" * 3000])
 @pytest.mark.parametrize(("method", "verb"), [*VERBS, ("POST", "/test")])
-async def test_an_unknown_endpoint_is_not_found(rig: Rig, method: str, verb: str, endpoint_id: str) -> None:
-    before = await everything(rig)
+async def test_an_unknown_endpoint_is_not_found(
+    rig: Rig, before: list[Any], method: str, verb: str, endpoint_id: str
+) -> None:
     answer = await send(rig.http, method, f"{ENDPOINTS}/{endpoint_id}{verb}", GOOD.get(verb or method, {}))
     refused(answer, 404, "webhook_not_found", "endpoint_id")
     assert await everything(rig) == before
