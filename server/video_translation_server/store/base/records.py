@@ -71,15 +71,10 @@ def claim(row: Sequence[Any], now: float) -> Claim:
         body=row[9],
         endpoint_id=row[10],
         url=row[11],
-        secrets=secrets(row[12], row[13], now),
+        secrets=(row[12], *(old.secret for old in _retired(row[13]) if old.until > now)),
         private_key=row[14],
-        headers=headers(row[15]),
+        headers=_headers(row[15]),
     )
-
-
-def secrets(newest: str, retired: str, now: float) -> tuple[str, ...]:
-    """An endpoint's secrets that are good at `now` (Unix seconds), of two of its columns."""
-    return (newest, *(old.secret for old in _retired(retired) if old.until > now))
 
 
 @lru_cache(maxsize=1024)
@@ -88,8 +83,7 @@ def _retired(text: str) -> tuple[RetiredSecret, ...]:
 
 
 @lru_cache(maxsize=1024)
-def headers(text: str) -> dict[str, str]:
-    """An endpoint's own headers, of their column."""
+def _headers(text: str) -> dict[str, str]:
     return msgspec.json.decode(text, type=dict[str, str])
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import apsw
 
 from video_translation_server.model import Claim, Event
-from video_translation_server.store.base.records import headers, secrets
+from video_translation_server.store.base import records
 from video_translation_server.store.sqlite.claims import Wish
 
 # In the order of the index, which is that of their insertion: ends before the rows of which none was leased.
@@ -93,21 +93,5 @@ class Handover:
 
 def _claim(delivery: int, event: Event, recipient: Sequence[Any], wish: Wish) -> Claim:
     """The claim for a delivery's first attempt."""
-    endpoint_id, url, secret, retired, private_key, own_headers = recipient
-    return Claim(
-        delivery_id=delivery,
-        claim_id=wish.claim_id,
-        attempt=1,
-        tries=1,
-        first_attempt_at=None,
-        event_id=event.id,
-        event_type=event.type,
-        job_id=event.job_id,
-        sequence=event.sequence,
-        body=event.body,
-        endpoint_id=endpoint_id,
-        url=url,
-        secrets=secrets(secret, retired, wish.now),
-        private_key=private_key,
-        headers=headers(own_headers),
-    )
+    row = (delivery, wish.claim_id, 1, 1, None, event.id, event.type, event.job_id, event.sequence, event.body)
+    return records.claim((*row, *recipient), wish.now)
