@@ -71,6 +71,7 @@ class Worker:
         self._finished: list[Settlement] = []
         self._settling: list[Settlement] = []
         self._pace = 0
+        self._looked_at = clock.now()
         self._line_is_served = False
         self._lingering: asyncio.TimerHandle | None = None
         self._settles = False
@@ -106,17 +107,20 @@ class Worker:
     def _go_on(self) -> None:
         """Take up what is left from before, or from before the store failed."""
         self._stopping = False
+        self._line_is_served = False
         self._begin()
         self._wake.set()  # who begins looks at once: nobody rings for what was there before
         if self._finished:
             self._settle_soon()
 
     async def _wait(self) -> None:
-        """Until a bell, enough settlements, or the next due time: the store is asked for it only when idle."""
+        """Until a bell, enough settlements, or the next due time: the store is asked for it only when idle.
+
+        Due is also what has become so during the last turn: nobody rings for it.
+        """
         if not self._wake.is_set():
-            now = self._clock.now()
-            due = await self._store.next_delivery_due(now)
-            poll = now + self._poll_interval
+            due = await self._store.next_delivery_due(self._looked_at)
+            poll = self._looked_at + self._poll_interval
             await self._clock.wait(self._wake, poll if due is None else min(due, poll))
         self._wake.clear()
 
@@ -125,6 +129,7 @@ class Worker:
 
         A bell alone settles nothing: what is to be sent now does not wait for the disk on behalf of what was.
         """
+        self._looked_at = self._clock.now()
         steps = []
         if self._ahead.stale:
             # Where that fails, the leases run out by themselves.
@@ -136,6 +141,8 @@ class Worker:
         room = self._room()
         if room > 0:
             steps.append(self._claim(room))
+        else:
+            self._line_is_served = False  # who has come into it since is to be the next that there is room for
         # Both to their ends, also where one fails: what the other has claimed must not be lost sight of.
         for result in await asyncio.gather(*steps, return_exceptions=True):
             if isinstance(result, BaseException):
@@ -154,7 +161,7 @@ class Worker:
     async def _claim(self, room: int) -> None:
         asked_at = self._monotonic()
         claims = await self._store.claim(
-            self._clock.now(), limit=room, per_endpoint=self._per_endpoint, lease=self._lease
+            self._looked_at, limit=room, per_endpoint=self._per_endpoint, lease=self._lease
         )
         self._line_is_served = len(claims) < room
         self._probe("after claim")

@@ -11,7 +11,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from tests.server.rig import HOOK, FakeSender, Post, Rig, SteppedClock, answered, never, seeded_ids, serving
+from tests.server.rig import ENDPOINTS, HOOK, FakeSender, Post, Rig, SteppedClock, answered, never, seeded_ids, serving
 from tests.server.store.builders import claim, created, deliveries_of, endpoint
 from tests.server.store.engines import RealTime
 from tests.waiting import PATIENCE, eventually
@@ -122,7 +122,7 @@ async def test_a_lease_is_renewed_while_its_attempt_runs(tmp_path: Path, monkeyp
     async with serving(tmp_path, lease=0.15, attempt_timeout=0.1, poll_interval=1) as rig:
         renewed: list[bool] = []
         renew, real_time = rig.store.renew_claims, RealTime()
-        monkeypatch.setattr(rig.store, "_real_time", real_time)
+        monkeypatch.setattr(rig.store, "_lease_time", real_time)
 
         async def spy(claims: Sequence[Claim], *, lease: float) -> list[bool]:
             real_time.advance(lease / 3)
@@ -149,7 +149,7 @@ async def test_a_renewal_that_fails_aborts_nothing_and_is_tried_again(
     async with serving(tmp_path, lease=0.15, attempt_timeout=0.1, poll_interval=1) as rig:
         renewed: list[bool] = []
         renew, fails, real_time = rig.store.renew_claims, iter([error]), RealTime()
-        monkeypatch.setattr(rig.store, "_real_time", real_time)
+        monkeypatch.setattr(rig.store, "_lease_time", real_time)
 
         async def once(claims: Sequence[Claim], *, lease: float) -> list[bool]:
             real_time.advance(lease / 3)
@@ -282,6 +282,57 @@ async def test_what_is_recorded_while_there_is_room_is_sent_without_a_claim(
         assert rig.sender.sequences("vt_1") == [1, 2, 3]
         assert [line["verdict"] for line in rig.lines("attempt")] == ["delivered"] * 3
         assert claimed == []
+
+
+async def test_who_stands_in_line_is_not_passed_by_when_there_is_room_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serving(tmp_path, concurrency=1, poll_interval=86_400) as rig:
+        gate, post, recording = Gate(rig.sender), rig.sender.post, list[asyncio.Task[list[bool]]]()
+
+        def record(_: object) -> None:
+            recording.append(asyncio.create_task(rig.store.record([created(workspace=DEFAULT_WORKSPACE)])))
+
+        def followed(*arguments: Any, **options: Any) -> asyncio.Future[Outcome]:
+            """Once the first attempt has ended, and before the worker's turn, something else is recorded."""
+            outcome = post(*arguments, **options)
+            if not recording:
+                outcome.add_done_callback(lambda _: asyncio.get_running_loop().call_soon(record, None))
+            return outcome
+
+        monkeypatch.setattr(rig.sender, "post", followed)
+        other = await rig.register(OTHER, events=["batch.finished"])
+        await rig.register(HOOK)
+        await rig.translate(**ENDLESS)
+        await eventually(lambda: rig.sender.in_flight)
+        await rig.http.post(f"{ENDPOINTS}/{other['endpoint_id']}/test")
+        await eventually(lambda: rig.clock.resting() == len(set(LOOPS.values())))
+        await gate.open()
+        await eventually(lambda: len(rig.lines("attempt")) == 3)
+        assert [one.url for one in rig.sender.posts] == [HOOK, OTHER, HOOK]
+
+
+async def test_what_falls_due_during_a_turn_is_sent_after_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with serving(tmp_path, poll_interval=86_400) as rig:
+        await rig.register()
+        rig.sender.answer = lambda _: answered(500)
+        await rig.translate(**ENDLESS)
+        await rig.quiet()
+        claim, moved = rig.store.claim, list[float]()
+
+        async def slow(now: float, **options: Any) -> list[Claim]:
+            """Nothing can be claimed when the store looks; when it has answered, something could be."""
+            claims = await claim(now, **options)
+            if not moved:
+                assert claims == []
+                moved.append(await rig.store.next_delivery_due(now) or 0)
+                rig.clock.advance(moved[0] - now)
+            return claims
+
+        monkeypatch.setattr(rig.store, "claim", slow)
+        rig.store.bells.deliveries.ring()
+        await eventually(lambda: len(rig.sender.posts) == 2)
+        assert [one.at for one in rig.sender.posts[1:]] == moved
 
 
 async def test_what_is_handed_over_to_a_worker_that_stops_is_given_back(
