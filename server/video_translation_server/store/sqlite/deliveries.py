@@ -48,20 +48,19 @@ _ENQUEUE_LISTED = Rows(_ENQUEUE.format(whose=_LISTED), columns=9)
 _ENQUEUE_LEASED = Rows(
     f"""
 WITH e (position, job, follows, workspace, type, broad, not_to, now, entity_id, until) AS (VALUES {{rows}}),
-found AS MATERIALIZED (
-  SELECT *, follows AND ordering = 'job' AND EXISTS (
-    SELECT 1 FROM deliveries d
-    WHERE d.endpoint = n AND d.job = e.job AND d.lane = 0 AND d.settled_at IS NULL) AS waits
-  FROM e CROSS JOIN endpoints p
-  WHERE {_LISTED} AND deleted_at IS NULL
-    AND iif(events IS NULL, broad, EXISTS (SELECT 1 FROM json_each(events) WHERE value = e.type))),
 placed AS MATERIALIZED (
   SELECT position, n, job, waits, now, until, iif(waits OR status <> 'enabled' OR rate_limit IS NOT NULL
       OR coalesce(paused_until, 0) > now OR EXISTS (SELECT 1 FROM turns t WHERE t.endpoint = n AND t.at <= now), NULL,
       handed_over(n, max_in_flight, strain,
         (SELECT count(*) FROM deliveries c WHERE c.endpoint = n AND c.claim_id IS NOT NULL),
         id, url, secret, retired, private_key, headers)) AS claim_id
-  FROM found)
+  FROM (
+    SELECT *, follows AND ordering = 'job' AND EXISTS (
+      SELECT 1 FROM deliveries d
+      WHERE d.endpoint = n AND d.job = e.job AND d.lane = 0 AND d.settled_at IS NULL) AS waits
+    FROM e CROSS JOIN endpoints p
+    WHERE {_LISTED} AND deleted_at IS NULL
+      AND iif(events IS NULL, broad, EXISTS (SELECT 1 FROM json_each(events) WHERE value = e.type))))
 INSERT INTO deliveries (event, endpoint, job, state, due_at, claim_id, leased_until)
 SELECT position, n, job, iif(waits, 'waiting', 'due'), iif(waits, NULL, now),
   claim_id, iif(claim_id IS NULL, NULL, until) FROM placed
