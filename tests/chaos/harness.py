@@ -29,7 +29,7 @@ FIRST_DELAYS = (0.2, 0.3, 0.5, 0.8, 1.2)
 LAST_DELAY = 2.0
 BETWEEN_ASKS = 0.01
 BETWEEN_READS = 0.5
-READY_WITHIN, STOPPED_WITHIN = 20.0, 10.0
+READY_WITHIN, STOPPED_WITHIN = 60.0, 30.0
 START_UP = 0.8
 """Seconds that a process takes to be ready, about."""
 
@@ -202,6 +202,8 @@ class Harness:
     async def _until_ready(self, server: ServerProcess) -> float | None:
         """When `/readyz` first said yes; None for a process that ended before."""
         if not await server.listens(within=READY_WITHIN):
+            if await server.wait(within=STOPPED_WITHIN) is None:
+                raise RuntimeError(f"server {self._life} neither listens nor ends; its log is in {self._folder}")
             return None
         while not await self._api.is_ready():
             if await server.wait(within=BETWEEN_ASKS) is not None:
