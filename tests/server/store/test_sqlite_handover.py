@@ -1,7 +1,9 @@
 """What the embedded engine hands over of what is recorded, and what it leaves to be claimed."""
 
 import asyncio
+from pathlib import Path
 
+import apsw
 import msgspec
 import pytest
 
@@ -19,9 +21,10 @@ from tests.server.store.builders import (
 )
 from tests.server.store.engines import Engine, SqliteEngine
 from tests.server.store.taker import Taker, handed
-from video_translation_server.errors import ConflictError
+from video_translation_server.errors import ConflictError, StoreError
 from video_translation_server.model import Endpoint, EndpointStatus
 from video_translation_server.store import Store
+from video_translation_server.store.sqlite import SqliteStore
 
 CALLBACK = "https://example.com/callback"
 
@@ -115,6 +118,30 @@ async def test_a_record_that_fails_gives_the_room_back(store: Store) -> None:
         await store.record([created("job_2"), created()])
     assert (taker.room, taker.claims) == (5, [])
     assert [one.job_id for one in await claim(store)] == ["job_1"]
+
+
+async def test_a_commit_that_fails_hands_nothing_over_and_gives_the_room_back(tmp_path: Path) -> None:
+    full = False
+
+    def probe(point: str) -> None:
+        if full and point == "before commit":
+            raise apsw.FullError("no room is left on the disk")
+
+    store = await SqliteStore.open(tmp_path / "store.db", probe=probe)
+    await store.create_endpoint(endpoint())
+    taker = Taker(5)
+    with store.handing_over_to(taker):
+        full = True
+        answers = await asyncio.gather(
+            *(store.record([created(f"job_{number}")]) for number in range(3)), return_exceptions=True
+        )
+        assert [type(answer) for answer in answers] == [StoreError] * 3
+        assert (taker.reserved, taker.room, taker.claims) == (0, 5, [])
+        full = False
+        await store.record([created("job_2")])
+    assert [one.job_id for one in taker.claims] == ["job_2"]
+    assert await claim(store) == []
+    await store.close()
 
 
 async def test_one_that_fails_beside_others_takes_nothing_of_theirs(store: Store) -> None:

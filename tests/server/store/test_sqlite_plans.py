@@ -18,6 +18,7 @@ from video_translation_server.store.sqlite import (
     claims,
     deliveries,
     endpoints,
+    handover,
     jobs,
     line,
     listing,
@@ -81,6 +82,12 @@ HOT: dict[str, tuple[str, set[str]]] = {
     "log attempts": (settlements._LOG_ATTEMPTS.lots[16], set()),
     "release next": (deliveries._RELEASE_NEXT.lots[16], {"deliveries_open"}),
     "enqueue to listed": (deliveries._ENQUEUE_LISTED.lots[16], {"deliveries_open", "endpoints_listed"}),
+    "enqueue to listed, leased": (
+        deliveries._ENQUEUE_LEASED.lots[16],
+        {"deliveries_open", "endpoints_listed", "deliveries_claimed", "t USING INTEGER PRIMARY KEY (rowid=?)"},
+    ),
+    "what was leased": (handover._LEASED, {"deliveries_of_event"}),
+    "whether anybody is due": (claims._DUE, {"turns_in_order"}),
     "enqueue to callback": (deliveries._ENQUEUE_CALLBACK.lots[16], {"deliveries_open", "endpoints_of_job"}),
     "struggling": (deliveries._ANY_STRUGGLING, {"deliveries_struggling"}),
     "supersede": (deliveries._SUPERSEDE, {"deliveries_struggling", "deliveries_open"}),
@@ -120,6 +127,7 @@ HOT: dict[str, tuple[str, set[str]]] = {
 def connection(tmp_path: Path) -> Iterator[apsw.Connection]:
     database = Database(tmp_path / "store.db")
     connection = database.connect(readonly=False)
+    handover.Handover(connection)
     yield connection
     connection.close()
     database.close()
