@@ -71,6 +71,7 @@ class Worker:
         self._finished: list[Settlement] = []
         self._settling: list[Settlement] = []
         self._pace = 0
+        self._asked_for = 0
         self._looked_at = clock.now()
         self._line_is_served = False
         self._lingering: asyncio.TimerHandle | None = None
@@ -154,15 +155,18 @@ class Worker:
         So there is something to send while the store is busy with the next turn; with slow receivers, next to
         nothing is held ahead of its time.
         """
-        to_send = len(self._under_way) + len(self._ahead)
+        to_send = len(self._under_way) + len(self._ahead) + self._asked_for
         leased = to_send + len(self._finished) + len(self._settling)
         return min(self._concurrency + self._pace - to_send, MOST_LEASED * self._concurrency - leased)
 
     async def _claim(self, room: int) -> None:
-        asked_at = self._monotonic()
-        claims = await self._store.claim(
-            self._looked_at, limit=room, per_endpoint=self._per_endpoint, lease=self._lease
-        )
+        asked_at, self._asked_for = self._monotonic(), room
+        try:
+            claims = await self._store.claim(
+                self._looked_at, limit=room, per_endpoint=self._per_endpoint, lease=self._lease
+            )
+        finally:
+            self._asked_for = 0
         self._line_is_served = len(claims) < room
         self._probe("after claim")
         self._ahead.add(claims, asked_at=asked_at)

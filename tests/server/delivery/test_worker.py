@@ -312,6 +312,32 @@ async def test_who_stands_in_line_is_not_passed_by_when_there_is_room_again(
         assert [one.url for one in rig.sender.posts] == [HOOK, OTHER, HOOK]
 
 
+async def test_room_that_a_claim_has_asked_for_is_given_to_nobody_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serving(tmp_path) as rig:  # its clock, for a worker of our own
+        store = await open_store(str(tmp_path / "other.db"))
+        worker = parts.make_worker(rig.settings, store, Mock(), rig.clock, unobserved)
+        running = asyncio.create_task(worker.run())
+        await eventually(lambda: worker._line_is_served)
+        claim, asked, go_on = store.claim, asyncio.Event(), asyncio.Event()
+
+        async def slow(*arguments: Any, **options: Any) -> list[Claim]:
+            asked.set()
+            await go_on.wait()
+            return await claim(*arguments, **options)
+
+        monkeypatch.setattr(store, "claim", slow)
+        store.bells.deliveries.ring()
+        await asyncio.wait_for(asked.wait(), PATIENCE)
+        assert worker.reserve(1) is None
+        go_on.set()
+        await eventually(lambda: worker.reserve(1) is not None)
+        running.cancel()
+        await asyncio.wait([running])
+        await store.close()
+
+
 async def test_what_falls_due_during_a_turn_is_sent_after_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with serving(tmp_path, poll_interval=86_400) as rig:
         await rig.register()
