@@ -173,9 +173,14 @@ class Worker:
         self._begin()
 
     def reserve(self, most: int) -> Reservation | None:
-        """Keep room for what is about to be recorded; none while others wait for it in line."""
-        places = min(most, self._room())
-        if places <= 0 or self._stopping or not self._line_is_served:
+        """Keep room for what is about to be recorded and can be sent at once; none while others wait for it in line.
+
+        What could only be held ahead is claimed as well later, with much else and for less.
+        """
+        if self._stopping or not self._line_is_served:
+            return None
+        places = min(most, self._concurrency - len(self._under_way) - len(self._ahead) - self._asked_for)
+        if places <= 0:
             return None
         return self._ahead.reserve(places, now=self._clock.now(), per_endpoint=self._per_endpoint, taken=self._take)
 
