@@ -102,7 +102,8 @@ class VirtualClock:
         if real < self._read_at:
             self._state = ClockState(virtual_at=self._reading(self._read_at), real_at=real, speed=self._state.speed)
         self._read_at = real
-        return self._reading(real)
+        state = self._state  # not by `_reading`: it is asked several times for each delivery
+        return state.virtual_at + (real - state.real_at) * state.speed
 
     def _reading(self, real: float) -> float:
         return self._state.virtual_at + (real - self._state.real_at) * self._state.speed

@@ -26,7 +26,7 @@ class _Asked(NamedTuple):
     """What one caller wants to be recorded, and a worker's room for what comes of it."""
 
     changes: Sequence[Change]
-    reservation: Reservation | None
+    reservation: Reservation
 
 
 class _Recorded(NamedTuple):
@@ -72,12 +72,15 @@ class RecordVerbs(Engine):
             self._takers.remove(taker)
 
     async def _record(self, changes: Sequence[Change], bells: Sequence[Bell]) -> list[bool]:
+        brief = len(changes) <= BRIEF
         reservation = self._reserve(len(changes) * self._fan_out)
+        if reservation is None:
+            return await self._writer.run(Joint(self._record_each, changes), *bells, brief=brief)
         recorded: _Recorded = await self._writer.run(
-            Joint(self._record_each, _Asked(changes, reservation)),
+            Joint(self._hand_over_each, _Asked(changes, reservation)),
             *bells,
-            brief=len(changes) <= BRIEF,
-            heard=None if reservation is None else partial(_hand_over, reservation),
+            brief=brief,
+            heard=partial(_hand_over, reservation),
         )
         return recorded.took_place
 
@@ -87,23 +90,20 @@ class RecordVerbs(Engine):
                 return reservation
         return None
 
-    def _record_each(self, connection: apsw.Connection, asked: Sequence[_Asked]) -> list[_Recorded]:
+    def _record_each(self, connection: apsw.Connection, asked: Sequence[Sequence[Change]]) -> list[list[bool]]:
+        return moves.record_each(connection, asked, self._rules.ids)
+
+    def _hand_over_each(self, connection: apsw.Connection, asked: Sequence[_Asked]) -> list[_Recorded]:
+        """Record what several callers ask for, and lease what comes of it as far as their reservations go."""
         changes = [one.changes for one in asked]
-        reservations = [one.reservation for one in asked if one.reservation is not None]
-        if not reservations:
-            return [_Recorded(took_place) for took_place in moves.record_each(connection, changes, self._rules.ids)]
-        wish = self._wish(reservations)
+        wish = self._wish([one.reservation for one in asked])
         with self._handover.meeting(wish) as order:
             answers = moves.record_each(connection, changes, self._rules.ids, self._handover)
         if order.claims:
             self._first_lease_ends = min(self._first_lease_ends, wish.leased_until)
         self._fan_out = max(1, math.ceil(order.inserted / sum(map(len, changes))))
-        # Whoever comes first with a reservation is given all of them: they are one worker's.
-        claims = iter([order.claims])
-        return [
-            _Recorded(took_place, next(claims, ()) if one.reservation is not None else ())
-            for one, took_place in zip(asked, answers, strict=True)
-        ]
+        # The first of them takes all: the reservations are one worker's.
+        return [_Recorded(answers[0], order.claims), *map(_Recorded, answers[1:])]
 
     def _wish(self, reservations: Sequence[Reservation]) -> Wish:
         """What several reservations of one worker ask for together."""
