@@ -185,6 +185,15 @@ async def test_who_has_left_is_handed_nothing(store: Store) -> None:
     assert len(await claim(store)) == 1
 
 
+async def test_a_store_that_is_closed_gives_the_room_back(tmp_path: Path) -> None:
+    store = await SqliteStore.open(tmp_path / "store.db")
+    await store.close()
+    taker = Taker(5)
+    with store.handing_over_to(taker), pytest.raises(StoreError):
+        await store.record([created()])
+    assert (taker.reserved, taker.room) == (0, 5)
+
+
 async def test_a_callbacks_delivery_is_left_to_be_claimed(store: Store) -> None:
     await store.create_endpoint(endpoint("ep_callback", url=CALLBACK, entity_id="job_1", is_callback=True))
     changes = life()

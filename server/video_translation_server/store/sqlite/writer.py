@@ -94,6 +94,8 @@ class Writer:
         event loop and also for a caller that has gone; None where it failed.
         """
         if self._closed:
+            if heard is not None:
+                heard(None)
             raise StoreError("the store is closed")
         future: asyncio.Future[T] = self._loop.create_future()
         self._waiting.append(_Call(verb, future, bells, durable, brief, heard))
