@@ -139,8 +139,8 @@ class Worker:
             self._stop_lingering()
             if self._finished:
                 steps.append(self._settle())
-        room = self._room()
-        if room > 0:
+        room = self._asked_for = max(self._room(), 0)
+        if room:
             steps.append(self._claim(room))
         else:
             self._line_is_served = False  # who has come into it since is to be the next that there is room for
@@ -160,7 +160,7 @@ class Worker:
         return min(self._concurrency + self._pace - to_send, MOST_LEASED * self._concurrency - leased)
 
     async def _claim(self, room: int) -> None:
-        asked_at, self._asked_for = self._monotonic(), room
+        asked_at = self._monotonic()
         try:
             claims = await self._store.claim(
                 self._looked_at, limit=room, per_endpoint=self._per_endpoint, lease=self._lease
@@ -190,6 +190,8 @@ class Worker:
         if claims:
             self._probe("after claim")
             self._begin()
+        else:
+            self._wake.set()  # somebody may wait for that room, and for a record that failed no bell rings
 
     def _begin(self) -> None:
         """Send what was claimed, as far as there is room."""

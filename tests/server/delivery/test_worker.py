@@ -338,6 +338,43 @@ async def test_room_that_a_claim_has_asked_for_is_given_to_nobody_else(
         await store.close()
 
 
+async def test_room_is_asked_for_from_the_instant_at_which_it_was_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serving(tmp_path) as rig:  # its clock, for a worker of our own
+        store = await open_store(str(tmp_path / "other.db"))
+        worker = parts.make_worker(rig.settings, store, Mock(), rig.clock, unobserved)
+        running = asyncio.create_task(worker.run())
+        await eventually(lambda: worker._line_is_served)
+        room, reserved = worker._room, list[Any]()
+
+        def counted() -> int:
+            """What is recorded next in the event loop asks for room before the claim does."""
+            asyncio.get_running_loop().call_soon(lambda: reserved.append(worker.reserve(1)))
+            return room()
+
+        monkeypatch.setattr(worker, "_room", counted)
+        store.bells.deliveries.ring()
+        await eventually(lambda: reserved)
+        assert reserved == [None]
+        running.cancel()
+        await asyncio.wait([running])
+        await store.close()
+
+
+async def test_room_that_was_kept_in_vain_is_used_at_once(tmp_path: Path) -> None:
+    async with serving(tmp_path, concurrency=1, poll_interval=86_400) as rig:
+        hook = await rig.register()
+        await rig.quiet()
+        [worker] = rig.store._takers  # type: ignore[attr-defined]
+        reservation = worker.reserve(1)
+        await rig.http.post(f"{ENDPOINTS}/{hook['endpoint_id']}/test")
+        await rig.quiet()
+        assert not rig.sender.posts, "there is no room"
+        reservation.take(())  # what was to be recorded was not: no bell rings
+        await eventually(lambda: rig.sender.posts)
+
+
 async def test_what_falls_due_during_a_turn_is_sent_after_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with serving(tmp_path, poll_interval=86_400) as rig:
         await rig.register()
