@@ -13,17 +13,38 @@ import traceback
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
-from threading import get_ident
 from typing import Any, ClassVar, TextIO
 
 import structlog
 
-Line = tuple[str, str, dict[str, Any]]
-"""Level, message and values."""
+_LEVELS = ("debug", "info", "warning", "error", "critical")
+
+
+class Form:
+    """A kind of line: its message, and the keys of its values in their order.
+
+    One that is told for each delivery says so once, and then its values alone: a call with keywords costs as much as
+    the rest of the line.
+    """
+
+    __slots__ = ("blanks", "event", "has_trace", "heads", "keys", "pairs")
+
+    def __init__(self, event: str, *keys: str) -> None:
+        self.event = event
+        self.keys = keys
+        self.heads = {level: f" - {level.upper()} - {event}" for level in _LEVELS}
+        self.pairs = "".join(f" {key.replace('%', '%%')}=%s" for key in keys)
+        self.blanks = b" " * len(keys)
+        self.has_trace = "exc_info" in keys
+
+
+Values = tuple[Any, ...]
+Line = tuple[Form, str, Values]
+"""Its form, level and values."""
 Render = Callable[[Sequence[Line]], str]
 """Makes the text of lines that are told at the same time."""
-
-_LEVELS = ("debug", "info", "warning", "error", "critical")
+Tell = Callable[[Form, str, Values], None]
+"""Takes form, level and values of a line."""
 
 
 def configure(*, level: str, form: str, file: Path | None) -> None:
@@ -40,7 +61,6 @@ def configure(*, level: str, form: str, file: Path | None) -> None:
     # As stderr does: one character that has no UTF-8 must not cost the line, and those written with it.
     log_file = file.open("a", encoding="utf-8", errors="backslashreplace", buffering=1) if file is not None else None
     sink = _Sink(_json if form == "json" else _text, sys.stderr, log_file)
-    lines_together.sink = sink
     structlog.configure(wrapper_class=_logger(level), logger_factory=lambda *_: sink, cache_logger_on_first_use=True)
     handler = _Forward(log_file)
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
@@ -52,25 +72,20 @@ class _Sink:
     def __init__(self, render: Render, *streams: TextIO | None) -> None:
         self._render = render
         self._streams = [stream for stream in streams if stream is not None]
-        self._holder: int | None = None
         self._held: list[Line] = []
         self._lost = [0] * len(self._streams)
 
     def tell(self, line: Line) -> None:
-        """Write a line, or keep it where its thread holds lines back."""
-        if self._holder is not None and self._holder == get_ident():
-            self._held.append(line)
-            return
+        """Write a line, behind those that are held."""
         self.let_go()
         self._write([line])
 
-    def hold(self) -> None:
-        """Keep this thread's lines from here on."""
-        self._holder = get_ident()
+    def hold(self, line: Line) -> None:
+        """Keep a line for `let_go`."""
+        self._held.append(line)
 
     def let_go_soon(self) -> None:
-        """Hold no more; write what was held at the end of the event loop's step, or now where none runs."""
-        self._holder = None
+        """Write what is held at the end of the event loop's step, or now where none runs."""
         try:
             asyncio.get_running_loop().call_soon(self.let_go)
         except RuntimeError:
@@ -91,7 +106,7 @@ class _Sink:
         text = self._render(lines)
         for number, stream in enumerate(self._streams):
             lost = self._lost[number]
-            before = self._render([("error", "log lines could not be written", {"count": lost})]) if lost else ""
+            before = self._render([(_LOST, "error", (lost,))]) if lost else ""
             try:
                 if lost:
                     stream.flush()
@@ -102,44 +117,74 @@ class _Sink:
                 self._lost[number] = 0
 
 
-class lines_together:  # noqa: N801  (read where it is used, as a function's name is)
-    """`with lines_together():` writes the lines of such blocks of one step of the event loop in one go.
-
-    By itself, a line costs twice as much. For blocks that wait for nothing and tell of what has happened already.
-    """
-
-    sink: ClassVar[_Sink | None] = None
-
-    def __enter__(self) -> None:
-        if self.sink is not None:
-            self.sink.hold()
-
-    def __exit__(self, *_: object) -> None:
-        if self.sink is not None:
-            self.sink.let_go_soon()
+_LOST = Form("log lines could not be written", "count")
 
 
-def _logger(lowest: str) -> type[structlog.BoundLoggerBase]:
+class _Logger(structlog.BoundLoggerBase):
     """What our modules get as their logger: from a call to the sink without structlog's chain of processors.
 
     The chain costs as much as the rest of a line, and there is nothing in it that we need.
     """
 
-    def method(level: str) -> Callable[..., None]:
-        def write(self: structlog.BoundLoggerBase, event: str, **values: Any) -> None:
-            self._logger.tell((level, event, values))
+    heard: ClassVar[frozenset[str]]
+    _logger: _Sink
 
-        def ignore(self: structlog.BoundLoggerBase, event: str, **values: Any) -> None:
+    def exception(self, event: str, **values: Any) -> None:
+        # Now: what it tells of is gone once the line is rendered elsewhere.
+        self.say("error", event, values | {"exc_info": sys.exc_info()})
+
+    def say(self, level: str, event: str, values: dict[str, Any]) -> None:
+        self._logger.tell((_form(event, tuple(values)), level, tuple(values.values())))
+
+    def hold(self, form: Form, level: str, values: Values) -> None:
+        if level in self.heard:
+            self._logger.hold((form, level, values))
+
+    def let_go_soon(self) -> None:
+        self._logger.let_go_soon()
+
+
+def _logger(lowest: str) -> type[_Logger]:
+    """The logger that is heard from a level on."""
+
+    def method(level: str) -> Callable[..., None]:
+        def write(self: _Logger, event: str, **values: Any) -> None:
+            self.say(level, event, values)
+
+        def ignore(self: _Logger, event: str, **values: Any) -> None:
             """Below the level that was asked for."""
 
-        return write if _LEVELS.index(level) >= _LEVELS.index(lowest) else ignore
+        return write if level in heard else ignore
 
-    def exception(self: structlog.BoundLoggerBase, event: str, **values: Any) -> None:
-        # Now: what it tells of is gone once the line is rendered elsewhere.
-        self._logger.tell(("error", event, values | {"exc_info": sys.exc_info()}))
+    heard = frozenset(_LEVELS[_LEVELS.index(lowest) :])
+    return type("Logger", (_Logger,), {level: method(level) for level in _LEVELS} | {"heard": heard})
 
-    methods = {level: method(level) for level in _LEVELS}
-    return type("Logger", (structlog.BoundLoggerBase,), methods | {"exception": exception})
+
+@lru_cache(maxsize=256)
+def _form(event: str, keys: tuple[str, ...]) -> Form:
+    """Most lines are of a form of one before."""
+    return Form(event, *keys)
+
+
+class lines_together:  # noqa: N801  (read where it is used, as a function's name is)
+    """`with lines_together(log) as tell:` writes what `tell` is told, in one go with other blocks' lines of this step.
+
+    That is the event loop's step; by itself, a line costs twice as much. For what has happened already.
+    """
+
+    def __init__(self, log: Any) -> None:
+        """`log` is what structlog's `get_logger` has given: where it is not ours, it is told line by line."""
+        self._log = log.bind()
+
+    def __enter__(self) -> Tell:
+        return self._log.hold if isinstance(self._log, _Logger) else self._tell
+
+    def __exit__(self, *_: object) -> None:
+        if isinstance(self._log, _Logger):
+            self._log.let_go_soon()
+
+    def _tell(self, form: Form, level: str, values: Values) -> None:
+        getattr(self._log, level)(form.event, **dict(zip(form.keys, values, strict=True)))
 
 
 class _Forward(logging.Handler):
@@ -180,61 +225,45 @@ def _json(lines: Sequence[Line]) -> str:
     return "".join(_object(*line) for line in lines)
 
 
-def _object(level: str, event: str, values: dict[str, Any]) -> str:
-    head = {"timestamp": _now(), "level": level, "event": event}
-    trace = _trace(values)
+def _object(form: Form, level: str, values: Values) -> str:
+    head = {"timestamp": _now(), "level": level, "event": form.event}
+    said = dict(zip(form.keys, values, strict=True))
+    trace = _trace(said)
     if trace is not None:
-        values["exception"] = trace
-    return json.dumps(head | values, default=str, ensure_ascii=False) + "\n"
+        said["exception"] = trace
+    return json.dumps(head | said, default=str, ensure_ascii=False) + "\n"
 
 
 def _text(lines: Sequence[Line]) -> str:
-    """`2026-11-20T23:40:00.123456Z - INFO - transition status=running job_id=...` for each."""
-    now = _now()
-    told, count, has_trace = [], 0, False
-    for _, _, values in lines:
-        has_trace = has_trace or "exc_info" in values
-        said = tuple(values.values())
-        if None in said:
-            values = {key: value for key, value in values.items() if value is not None}  # noqa: PLW2901
-            said = tuple(values.values())
-        told.append(_pairs(tuple(values)) % said)
-        count += len(said)
-    # Looked at as a whole, which is cheap; where that raises a doubt, line by line and value by value.
-    if has_trace or not _are_words("\n".join(told), lines=len(lines), pairs=count):
-        return "".join(_carefully(now, *line) for line in lines)
-    return "".join(
-        f"{now} - {level.upper()} - {event}{pairs}\n" for (level, event, _), pairs in zip(lines, told, strict=True)
-    )
+    """`2026-11-20T23:40:00.123456Z - INFO - transition status=running job_id=...` for each.
+
+    A line is looked at as a whole, which is cheap; where that raises a doubt, value by value.
+    """
+    now, told = _now(), []
+    for form, level, values in lines:
+        # Every value is a word: none is missing or empty, and beside what is printed there are our spaces only.
+        if (
+            all(values)
+            and not form.has_trace
+            and (pairs := form.pairs % values).isascii()
+            and pairs.encode().translate(None, _GRAPHIC) == form.blanks
+        ):
+            told.append(f"{now}{form.heads[level]}{pairs}\n")
+        else:
+            told.append(_carefully(now, form, level, values))
+    return "".join(told)
 
 
-def _carefully(now: str, level: str, event: str, values: dict[str, Any]) -> str:
+_GRAPHIC = bytes(range(0x21, 0x7F))
+
+
+def _carefully(now: str, form: Form, level: str, values: Values) -> str:
     """A line of which some value is not one word."""
-    trace = _trace(values)
-    said = {key: _word(str(value)) for key, value in values.items() if value is not None}
-    line = f"{now} - {level.upper()} - {event}{_pairs(tuple(said)) % tuple(said.values())}\n"
+    said = dict(zip(form.keys, values, strict=True))
+    trace = _trace(said)
+    pairs = "".join(f" {key}={_word(str(value))}" for key, value in said.items() if value is not None)
+    line = f"{now}{form.heads[level]}{pairs}\n"
     return line if trace is None else f"{line}{trace}\n"
-
-
-def _are_words(text: str, *, lines: int, pairs: int) -> bool:
-    """Whether the values of these lines are a word each, and none would fake a pair or a line."""
-    return (
-        text.isascii()
-        and len(text.encode().translate(None, _PRINTABLE)) == lines - 1 == text.count("\n")
-        and text.count(" ") == pairs
-        and "= " not in text
-        and "=\n" not in text
-        and not text.endswith("=")
-    )
-
-
-_PRINTABLE = bytes(range(0x20, 0x7F))
-
-
-@lru_cache(maxsize=256)
-def _pairs(keys: tuple[str, ...]) -> str:
-    """The form of a line's pairs: most lines have the keys of one before."""
-    return "".join(f" {key.replace('%', '%%')}=%s" for key in keys)
 
 
 def _word(text: str) -> str:

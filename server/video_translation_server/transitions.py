@@ -7,11 +7,12 @@ from collections.abc import Sequence
 
 import structlog
 
-from video_translation_server.logs import lines_together
+from video_translation_server.logs import Form, lines_together
 from video_translation_server.model import Batch, Change
 from video_translation_server.store import Keep, Store
 
 log = structlog.get_logger("transition")
+_TRANSITION = Form("transition", "status", "job_id", "sequence", "event_id", "workspace_id")
 
 
 async def record(
@@ -24,15 +25,9 @@ async def record(
 ) -> list[bool]:
     """Commit changes as `Store.record` does, with one log line per transition that took place."""
     recorded = await store.record(changes, batch=batch, at_most=at_most, keep=keep)
-    with lines_together():
+    with lines_together(log) as tell:
         for change, took_place in zip(changes, recorded, strict=True):
             if took_place:
-                log.info(
-                    "transition",
-                    status=change.job.status,
-                    job_id=change.job.id,
-                    sequence=change.job.sequence,
-                    event_id=change.event.id,
-                    workspace_id=change.job.workspace_id,
-                )
+                job = change.job
+                tell(_TRANSITION, "info", (job.status, job.id, job.sequence, change.event.id, job.workspace_id))
     return recorded

@@ -13,8 +13,10 @@ from typing import Any
 
 import pytest
 import structlog
+from structlog.testing import capture_logs
 
 from video_translation_server import logs
+from video_translation_server.logs import Form
 
 TEXT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z - (DEBUG|INFO|WARNING|ERROR) - ")
 
@@ -34,6 +36,9 @@ def as_before() -> Iterator[None]:
 
 def logger() -> Any:
     return structlog.get_logger("test").bind()
+
+
+NUMBERED = Form("attempt", "number")
 
 
 def test_text_is_time_level_message_and_pairs(capsys: pytest.CaptureFixture[str]) -> None:
@@ -123,9 +128,9 @@ def test_a_file_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
 def test_lines_of_a_block_come_together_and_in_order(tmp_path: Path) -> None:
     file = tmp_path / "server.log"
     logs.configure(level="info", form="text", file=file)
-    with logs.lines_together():
-        logger().info("attempt", number=1)
-        logger().info("attempt", number=2)
+    with logs.lines_together(logger()) as tell:
+        tell(NUMBERED, "info", (1,))
+        tell(NUMBERED, "info", (2,))
         assert file.read_text() == ""
     assert [line.partition("attempt ")[2] for line in file.read_text().splitlines()] == ["number=1", "number=2"]
 
@@ -146,8 +151,8 @@ async def test_blocks_of_one_step_of_the_event_loop_are_written_in_one_go(monkey
     monkeypatch.setattr("sys.stderr", stream := Writes())
     logs.configure(level="info", form="text", file=None)
     for number in range(3):
-        with logs.lines_together():
-            logger().info("transition", number=number)
+        with logs.lines_together(logger()) as tell:
+            tell(NUMBERED, "info", (number,))
     assert stream.count == 0
     await asyncio.sleep(0)
     assert stream.count == 1
@@ -157,8 +162,8 @@ async def test_blocks_of_one_step_of_the_event_loop_are_written_in_one_go(monkey
 async def test_a_line_of_its_own_comes_after_those_that_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stderr", stream := Writes())
     logs.configure(level="info", form="text", file=None)
-    with logs.lines_together():
-        logger().info("transition", number=1)
+    with logs.lines_together(logger()) as tell:
+        tell(NUMBERED, "info", (1,))
     logger().info("stopped", number=2)
     assert [line[-1] for line in stream.getvalue().splitlines()] == ["1", "2"]
 
@@ -177,9 +182,9 @@ class Full(io.StringIO):
 async def test_lines_that_cannot_be_written_end_nothing_and_are_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stderr", stream := Full())
     logs.configure(level="info", form="text", file=None)
-    with logs.lines_together():
-        logger().info("transition", number=1)
-        logger().info("transition", number=2)
+    with logs.lines_together(logger()) as tell:
+        tell(NUMBERED, "info", (1,))
+        tell(NUMBERED, "info", (2,))
     await asyncio.sleep(0)
     logger().info("alone", number=3)
     logging.getLogger("asyncio").error("a library's")
@@ -233,9 +238,9 @@ async def test_while_the_disk_is_full_nothing_piles_up_in_the_stream(monkeypatch
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_half_a_character_costs_no_line_of_the_file(form: str, tmp_path: Path) -> None:
     logs.configure(level="info", form=form, file=tmp_path / "log")
-    with logs.lines_together():
-        logger().info("one")
-        logger().info("two", detail="\udc80")
+    with logs.lines_together(logger()) as tell:
+        tell(Form("one"), "info", ())
+        tell(Form("two", "detail"), "info", ("\udc80",))
     lines = (tmp_path / "log").read_text(encoding="utf-8").splitlines()
     assert ["one" in lines[0], r"\udc80" in lines[1]] == [True, True]
     assert form == "text" or json.loads(lines[1])["detail"] == "\udc80"
@@ -250,34 +255,78 @@ def test_a_library_that_says_what_cannot_be_put_into_words_ends_nothing(capsys: 
 def test_lines_of_another_thread_do_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stderr", stream := Writes())
     logs.configure(level="info", form="text", file=None)
-    with logs.lines_together():
+    with logs.lines_together(logger()) as tell:
+        tell(NUMBERED, "info", (1,))
         thread = threading.Thread(target=lambda: logger().info("elsewhere"))
         thread.start()
         thread.join()
-        assert stream.count == 1
+        assert stream.count == 2, "those before it, and it"
 
 
-@pytest.mark.parametrize("odd", ["two words", "", "a\nb", "a=\n", "\x1b[31m", "x= y", "título"])
-def test_an_odd_value_in_a_block_is_told_as_it_would_be_alone(odd: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("odd", "told"),
+    [
+        ("two words", "'two words'"),
+        ("", "''"),
+        ("a\nb", r"'a\nb'"),
+        ("a=\n", r"'a=\n'"),
+        ("\x1b[31m", r"'\x1b[31m'"),
+        ("x= y", "'x= y'"),
+        ("título", "título"),
+        ("a=b=", "a=b="),
+        ("None", "None"),
+        (0, "0"),
+    ],
+)
+@pytest.mark.parametrize("other", [None, "there"])
+def test_an_odd_value_in_a_block_fakes_nothing(
+    odd: object, told: str, other: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("sys.stderr", stream := Writes())
     logs.configure(level="info", form="text", file=None)
-    with logs.lines_together():
+    with logs.lines_together(logger()) as tell:
         for value in ("plain", odd, "plain"):
-            logger().info("transition", value=value, other=None, number=1)
-    together = [line.partition(" - ")[2] for line in stream.getvalue().splitlines()]
-    stream.seek(0)
-    stream.truncate()
-    for value in ("plain", odd, "plain"):
-        logger().info("transition", value=value, other=None, number=1)
-    assert together == [line.partition(" - ")[2] for line in stream.getvalue().splitlines()]
-    assert len(together) == 3
+            tell(Form("transition", "value", "other", "number"), "info", (value, other, 1))
+    rest = "number=1" if other is None else "other=there number=1"
+    assert [line.partition(" - INFO - ")[2] for line in stream.getvalue().split("\n")] == [
+        f"transition value=plain {rest}",
+        f"transition value={told} {rest}",
+        f"transition value=plain {rest}",
+        "",
+    ]
+
+
+@pytest.mark.parametrize(("level", "heard"), [("debug", 4), ("info", 3), ("warning", 2), ("error", 1)])
+def test_the_level_holds_for_lines_of_a_block(level: str, heard: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stderr", stream := Writes())
+    logs.configure(level=level, form="text", file=None)
+    with logs.lines_together(logger()) as tell:
+        for name in ("debug", "info", "warning", "error"):
+            tell(NUMBERED, name, (1,))
+    assert len(stream.getvalue().splitlines()) == heard
+
+
+def test_lines_of_a_block_in_json_are_as_others_are(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure(level="info", form="json", file=None)
+    with logs.lines_together(logger()) as tell:
+        tell(Form("attempt", "verdict", "status"), "warning", ("retry at\n2027", None))
+    logger().warning("attempt", verdict="retry at\n2027", status=None)
+    together, alone = (json.loads(line) for line in capsys.readouterr().err.splitlines())
+    assert together.pop("timestamp") <= alone.pop("timestamp")
+    assert together == alone == {"event": "attempt", "level": "warning", "verdict": "retry at\n2027", "status": None}
+
+
+def test_where_logging_is_somebody_elses_a_block_tells_it_line_by_line() -> None:
+    with capture_logs() as heard, logs.lines_together(structlog.get_logger("test")) as tell:
+        tell(NUMBERED, "warning", (1,))
+        assert heard == [{"event": "attempt", "log_level": "warning", "number": 1}]
 
 
 def test_an_exception_in_a_block_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stderr", stream := Writes())
     logs.configure(level="info", form="text", file=None)
-    with logs.lines_together():
-        logger().error("crashed", exc_info=ValueError("boom"))
+    with logs.lines_together(logger()) as tell:
+        tell(Form("crashed", "exc_info"), "error", (ValueError("boom"),))
     assert "ValueError: boom" in stream.getvalue()
     assert "exc_info" not in stream.getvalue()
 
@@ -285,8 +334,8 @@ def test_an_exception_in_a_block_keeps_its_traceback(monkeypatch: pytest.MonkeyP
 def test_lines_of_a_block_that_raises_are_not_lost(tmp_path: Path) -> None:
     file = tmp_path / "server.log"
     logs.configure(level="info", form="text", file=file)
-    with pytest.raises(ZeroDivisionError), logs.lines_together():  # noqa: PT012  (a block is the point)
-        logger().info("attempt", number=1)
+    with pytest.raises(ZeroDivisionError), logs.lines_together(logger()) as tell:  # noqa: PT012  (a block is the point)
+        tell(NUMBERED, "info", (1,))
         _ = 1 / 0
     logger().info("attempt", number=2)
     assert [line[-1] for line in file.read_text().splitlines()] == ["1", "2"]

@@ -14,7 +14,7 @@ import structlog
 
 from video_translation_server.clock import Clock
 from video_translation_server.delivery.courier import Carrier
-from video_translation_server.logs import lines_together
+from video_translation_server.logs import Form, lines_together
 from video_translation_server.model import Attempt, Claim, Dead, Delivered, Gone, Outcome, RetryAt, Settlement, Verdict
 from video_translation_server.retry import RetryPolicy, is_strained, is_success
 from video_translation_server.wire.events import iso_time
@@ -79,26 +79,44 @@ def log_settlements(settlements: Sequence[Settlement], held: Sequence[bool]) -> 
 
     `held` is False where the claim was lost meanwhile, so that the verdict changed nothing.
     """
-    info, warning = log.info, log.warning
-    with lines_together():
+    with lines_together(log) as tell:
         for settlement, holds in zip(settlements, held, strict=True):
             claim, attempt, outcome = settlement.claim, settlement.attempt, settlement.attempt.outcome
-            write = info if isinstance(settlement.verdict, Delivered) else warning
-            write(
-                "attempt",
-                verdict=_words(settlement.verdict) if holds else "claim lost",
-                event_id=claim.event_id,
-                event_type=claim.event_type,
-                job_id=claim.job_id,
-                sequence=claim.sequence,
-                endpoint_id=claim.endpoint_id,
-                delivery_id=claim.delivery_id,
-                number=attempt.number,
-                outcome=outcome.kind,
-                status=outcome.status,
-                ms=round(attempt.duration * 1000, 1),
-                **({"detail": outcome.detail} if outcome.detail else {}),
+            level = "info" if isinstance(settlement.verdict, Delivered) else "warning"
+            values = (
+                _words(settlement.verdict) if holds else "claim lost",
+                claim.event_id,
+                claim.event_type,
+                claim.job_id,
+                claim.sequence,
+                claim.endpoint_id,
+                claim.delivery_id,
+                attempt.number,
+                outcome.kind,
+                outcome.status,
+                round(attempt.duration * 10_000) / 10,
             )
+            if outcome.detail:
+                tell(_DETAILED, level, (*values, outcome.detail))
+            else:
+                tell(_ATTEMPT, level, values)
+
+
+_ATTEMPT = Form(
+    "attempt",
+    "verdict",
+    "event_id",
+    "event_type",
+    "job_id",
+    "sequence",
+    "endpoint_id",
+    "delivery_id",
+    "number",
+    "outcome",
+    "status",
+    "ms",
+)
+_DETAILED = Form("attempt", *_ATTEMPT.keys, "detail")
 
 
 def log_lost(claim: Claim) -> None:
