@@ -25,12 +25,14 @@ from video_translation_server.store.sqlite import (
     log,
     moves,
     pruning,
+    recipients,
     requests,
     settlements,
     spans,
     sweeps,
 )
 from video_translation_server.store.sqlite.database import Database
+from video_translation_server.store.sqlite.recipients import Recipients
 
 LARGE = frozenset({"deliveries", "events", "jobs", "attempts", "idempotency"})
 BEFORE = "AND position < :position ORDER BY position DESC LIMIT :limit"
@@ -77,7 +79,10 @@ HOT: dict[str, tuple[str, set[str]]] = {
     "next due": (claims._NEXT_DUE, {"turns_in_order"}),
     "heads": (claims._HEADS, {"deliveries_ready"}),
     "claim": (claims._CLAIM, set()),
-    "claimed": (claims._CLAIMED, set()),
+    "what an endpoint is": (recipients._ONE, set()),
+    "how far ahead": (claims._AHEAD, set()),
+    "jobs that move": (moves._STANDING, set()),
+    "move": (moves._MOVE, set()),
     "settle": (settlements._SETTLE.lots[16], set()),
     "log attempts": (settlements._LOG_ATTEMPTS.lots[16], set()),
     "release next": (deliveries._RELEASE_NEXT.lots[16], {"deliveries_open"}),
@@ -193,7 +198,7 @@ def cycle(connection: apsw.Connection) -> tuple[int, list[Claim]]:
     """What it costs to claim, settle, look ahead and record, and what was claimed."""
     rules = Rules(ids=lambda prefix: f"{prefix}_x", disable_after=1e9)
     with steps_of(connection) as steps:
-        held = claims.claim(connection, wish(7))
+        held = claims.claim(connection, wish(7), Recipients(connection))
         batch = [settlement(one, Delivered()) for one in held]
         assert settlements.settle(connection, batch, NOW, rules).held == [True] * len(held)
         claims.next_due(connection, NOW)
@@ -252,12 +257,13 @@ def test_who_runs_next_and_where_one_stands_cost_the_same_however_long_the_line_
 def test_endpoints_that_are_full_or_paused_are_passed_over_without_looking_at_their_backlog(
     connection: apsw.Connection,
 ) -> None:
+    known = Recipients(connection)
     with connection:
         fill(connection, 30_000)
         connection.execute("UPDATE endpoints SET paused_until = ? WHERE n <= 10", (NOW + 60,))
-        assert len(claims.claim(connection, wish(1, limit=1000))) == 160
+        assert len(claims.claim(connection, wish(1, limit=1000), known)) == 160
         with steps_of(connection) as steps:
-            assert claims.claim(connection, wish(2, limit=1000)) == []
+            assert claims.claim(connection, wish(2, limit=1000), known) == []
             assert steps() < 5_000
 
 
@@ -290,7 +296,7 @@ def test_successes_bring_a_large_backlog_of_retries_forward_a_part_at_a_time(con
         assert connection.execute("SELECT count(*) FROM deliveries").get == waiting + 3
         connection.execute("UPDATE endpoints SET failing_since = ?", (NOW - 3600,))
         due, told = [], []
-        for held in claims.claim(connection, wish(1, limit=3)):
+        for held in claims.claim(connection, wish(1, limit=3), Recipients(connection)):
             settled = settlements.settle(connection, [settlement(held, Delivered())], NOW, rules)
             told.append(settled.notices)
             due.append(connection.execute("SELECT count(*) FROM deliveries WHERE due_at = ?", (NOW,)).get)

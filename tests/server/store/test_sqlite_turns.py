@@ -14,6 +14,7 @@ from video_translation_server.store import Retention
 from video_translation_server.store.base.rules import BURST, Rules
 from video_translation_server.store.sqlite import claims, deliveries, endpoints, moves, pruning, settlements, simulator
 from video_translation_server.store.sqlite.database import Database, migrations
+from video_translation_server.store.sqlite.recipients import Recipients
 
 RULES = Rules(ids=random_id, disable_after=1e9)
 UNTRUE = """
@@ -40,7 +41,7 @@ def turns(connection: apsw.Connection) -> dict[int, float]:
 
 
 def claim(connection: apsw.Connection, limit: int = 64, now: float = NOW) -> list[Claim]:
-    return claims.claim(connection, wish(7, limit, now))
+    return claims.claim(connection, wish(7, limit, now), Recipients(connection))
 
 
 def settle(connection: apsw.Connection, held: Claim, verdict: Verdict, *, strained: bool = False) -> None:

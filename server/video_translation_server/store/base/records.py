@@ -56,24 +56,55 @@ def attempt(row: Sequence[Any]) -> Attempt:
     )
 
 
-def claim(row: Sequence[Any], now: float) -> Claim:
-    """A claim, with the secrets that are good at `now` (Unix seconds)."""
+class Recipient(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What an attempt needs of an endpoint; `retired` are secrets that are good for some time yet."""
+
+    id: str
+    url: str
+    secret: str
+    retired: tuple[RetiredSecret, ...]
+    private_key: str | None
+    headers: dict[str, str]
+
+    def secrets(self, now: float) -> tuple[str, ...]:
+        """The secrets that are good at `now` (Unix seconds), the newest first."""
+        return (self.secret, *(old.secret for old in self.retired if old.until > now))
+
+
+RECIPIENT = "id, url, secret, retired, private_key, headers"
+"""The columns of a recipient."""
+
+
+def recipient(row: Sequence[Any]) -> Recipient:
+    """What an attempt needs of an endpoint."""
+    return Recipient(
+        id=row[0],
+        url=row[1],
+        secret=row[2],
+        retired=_retired(row[3]),
+        private_key=row[4],
+        headers=_headers(row[5]),
+    )
+
+
+def claim(row: Sequence[Any], claim_id: int, to: Recipient, now: float) -> Claim:
+    """A claim for a delivery to an endpoint, as of `now` (Unix seconds)."""
     return Claim(
         delivery_id=row[0],
-        claim_id=row[1],
-        attempt=row[2],
-        tries=row[3],
-        first_attempt_at=row[4],
-        event_id=row[5],
-        event_type=row[6],
-        job_id=row[7],
-        sequence=row[8],
-        body=row[9],
-        endpoint_id=row[10],
-        url=row[11],
-        secrets=(row[12], *(old.secret for old in _retired(row[13]) if old.until > now)),
-        private_key=row[14],
-        headers=_headers(row[15]),
+        claim_id=claim_id,
+        attempt=row[1],
+        tries=row[2],
+        first_attempt_at=row[3],
+        event_id=row[4],
+        event_type=row[5],
+        job_id=row[6],
+        sequence=row[7],
+        body=row[8],
+        endpoint_id=to.id,
+        url=to.url,
+        secrets=to.secrets(now) if to.retired else (to.secret,),
+        private_key=to.private_key,
+        headers=to.headers,
     )
 
 

@@ -70,7 +70,7 @@ unheld AS MATERIALIZED (
 claimed AS (
   UPDATE deliveries d SET claim_id = $6, leased_until = {REAL_NOW.format("$8")} + $7
   FROM unheld WHERE d.id = unheld.id
-  RETURNING d.id, d.claim_id, d.attempts, d.tries, d.first_attempt_at, d.due_at, d.event, d.endpoint, d.job),
+  RETURNING d.id, d.attempts, d.tries, d.first_attempt_at, d.due_at, d.event, d.endpoint, d.job),
 kept AS MATERIALIZED (
   SELECT n FROM visited CROSS JOIN LATERAL (
     SELECT FROM deliveries c WHERE c.endpoint = n AND c.claim_id IS NOT NULL LIMIT 1
@@ -105,12 +105,12 @@ begun AS (
   FROM (SELECT *, greatest(due_at, paused_until, coalesce(spent_until, next_send_at) - {BURST}) AS at FROM given) g
   CROSS JOIN LATERAL (SELECT is_full AND at <= $4 AS waits) w
   WHERE due_at IS NOT NULL)
-SELECT c.id, c.claim_id, c.attempts + 1, c.tries + 1, c.first_attempt_at, e.id, e.type, j.id, e.sequence, e.body,
-  p.id, p.url, p.secret, p.retired, p.private_key, p.headers, c.due_at, c.endpoint
+SELECT c.id, c.attempts + 1, c.tries + 1, c.first_attempt_at, e.id, e.type, j.id, e.sequence, e.body,
+  c.due_at, c.endpoint, p.id, p.url, p.secret, p.retired, p.private_key, p.headers
 FROM claimed c JOIN events e ON e.position = c.event JOIN endpoints p ON p.n = c.endpoint
 LEFT JOIN jobs j ON j.n = c.job
 """
-_DUE_AT, _ENDPOINT = 16, 17
+_DUE_AT, _ENDPOINT, _RECIPIENT = 9, 10, slice(11, None)
 
 # What somebody holds is passed over, and looked at again: who waits for a frozen server renews no lease meanwhile.
 _EXPIRE = f"""
@@ -177,7 +177,7 @@ async def claim(connection: Connection, wish: Wish) -> Claimed:
     rows.sort(key=lambda row: (row[_DUE_AT], row[0]))
     is_short = len(rows) < wish.limit
     return Claimed(
-        claims=[records.claim(row, wish.now) for row in rows],
+        claims=[records.claim(row, wish.claim_id, records.recipient(row[_RECIPIENT]), wish.now) for row in rows],
         has_passed_over=is_short and await turns.have_come(connection, wish.now, without=exhausted),
     )
 

@@ -6,9 +6,10 @@ the machine's: leases run on real time (decision 0013).
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from operator import itemgetter
+from typing import Any
 
 import apsw
 import msgspec
@@ -16,14 +17,18 @@ import msgspec
 from video_translation_server.model import Claim
 from video_translation_server.store.base import records
 from video_translation_server.store.base.rules import BURST
+from video_translation_server.store.sqlite.recipients import Recipients
 
 # In the order of their turns; read only as far as there are places to fill. Passed over on the way are endpoints that
 # are full, and these are no more than there are leases.
 _CANDIDATES = """
-SELECT t.endpoint, p.rate_limit, p.next_send_at, max(1, coalesce(p.max_in_flight, :per_endpoint) >> p.strain)
-  - (SELECT count(*) FROM deliveries c WHERE c.endpoint = t.endpoint AND c.claim_id IS NOT NULL) AS room
-FROM turns t JOIN endpoints p ON p.n = t.endpoint WHERE t.at <= :now ORDER BY t.at
+SELECT endpoint, (SELECT count(*) FROM deliveries c WHERE c.endpoint = turns.endpoint AND c.claim_id IS NOT NULL)
+FROM turns WHERE at <= ? ORDER BY at
 """
+
+# A rate limit in the form of the generic cell rate algorithm: how far ahead of now an endpoint has been sent to.
+_AHEAD = "SELECT max(coalesce(next_send_at, 0) - ?, 0) FROM endpoints WHERE n = ?"
+_SPACE_OUT = "UPDATE endpoints SET next_send_at = max(coalesce(next_send_at, 0), :now) + :spaced WHERE n = :endpoint"
 
 # Whether a place is free does not matter here: where none is, something is claimed.
 _BUSY = """
@@ -33,17 +38,26 @@ SELECT EXISTS (SELECT 1 FROM deliveries WHERE claim_id IS NOT NULL) OR EXISTS (S
 _DUE = "SELECT EXISTS (SELECT 1 FROM turns WHERE at <= ?)"
 _NEXT_DUE = "SELECT min(at) FROM turns WHERE at > :now"
 
-# The first due rows of each of these endpoints. Ranked in Python: a window function here costs three times as much.
+# The first due rows of each of these endpoints, with what an attempt needs. Ranked in Python: a window function here
+# costs three times as much.
 _HEADS = """
-SELECT d.id, d.endpoint, d.due_at FROM json_each(:endpoints) p JOIN deliveries d ON d.id IN (
+SELECT d.id, d.attempts + 1, d.tries + 1, d.first_attempt_at, e.id, e.type, (SELECT id FROM jobs WHERE n = d.job),
+  e.sequence, e.body, d.due_at, d.endpoint
+FROM json_each(:endpoints) p JOIN deliveries d ON d.id IN (
   SELECT x.id FROM deliveries x
-  WHERE x.endpoint = p.value AND x.due_at <= :now AND x.claim_id IS NULL ORDER BY x.due_at, x.id LIMIT :take)
+  WHERE x.endpoint = p.value AND x.due_at <= :now AND x.claim_id IS NULL ORDER BY x.due_at, x.id LIMIT :depth)
+JOIN events e ON e.position = d.event
 """
+_DUE_AT, _ENDPOINT = 9, 10
+_id, _endpoint, _in_line = itemgetter(0), itemgetter(_ENDPOINT), itemgetter(_DUE_AT, 0)
 
 _CLAIM = """
 UPDATE deliveries SET claim_id = :claim_id, leased_until = :leased_until
 WHERE id IN (SELECT value FROM json_each(:ids))
 """
+
+# The due time is named so that the triggers on it bring the endpoint back into line.
+_GIVE_BACK = "UPDATE deliveries SET claim_id = NULL, leased_until = NULL, due_at = due_at"
 
 # Who was served and has more stands behind those who have waited since: the line goes round.
 _SERVED = """
@@ -51,13 +65,6 @@ DELETE FROM turns WHERE endpoint IN (SELECT value FROM json_each(:endpoints)) AN
   SELECT 1 FROM deliveries d WHERE d.endpoint = turns.endpoint AND d.due_at IS NOT NULL AND d.claim_id IS NULL);
 UPDATE turns SET at = max(:now, (SELECT v.at FROM turns_as_they_are v WHERE v.endpoint = turns.endpoint))
 WHERE endpoint IN (SELECT value FROM json_each(:endpoints))
-"""
-
-_CLAIMED = """
-SELECT d.id, d.claim_id, d.attempts + 1, d.tries + 1, d.first_attempt_at, e.id, e.type,
-  (SELECT id FROM jobs WHERE n = d.job), e.sequence, e.body, p.id, p.url, p.secret, p.retired, p.private_key, p.headers
-FROM json_each(?) claimed JOIN deliveries d ON d.id = claimed.value
-JOIN events e ON e.position = d.event JOIN endpoints p ON p.n = d.endpoint ORDER BY d.due_at, d.id
 """
 
 
@@ -72,86 +79,92 @@ class Wish:
     per_endpoint: int
 
 
-def claim(connection: apsw.Connection, wish: Wish) -> list[Claim]:
+def claim(connection: apsw.Connection, wish: Wish, recipients: Recipients) -> list[Claim]:
     """Lease due deliveries until the wish is met or nothing more can be claimed."""
-    ids: list[int] = []
-    while (rest := wish.limit - len(ids)) > 0:
-        candidates = list(islice(_candidates(connection, wish), rest))
-        if not candidates:
+    known = recipients.known()
+    claiming = _Claiming(connection, wish, known)
+    taken: list[Any] = []
+    while (rest := wish.limit - len(taken)) > 0:
+        rooms = claiming.rooms(rest)
+        if not rooms:
             break
-        most = max(candidate.room for candidate in candidates)
+        most = max(rooms.values())
         # No endpoint's backlog is looked into deeper than its turn can reach.
-        take = min(most, math.ceil(rest / len(candidates)))
-        ids += _take(connection, wish, candidates, take, rest)
-        if take == most and len(candidates) < rest:
+        depth = min(most, math.ceil(rest / len(rooms)))
+        taken += claiming.take(rooms, depth, rest)
+        if depth == most and len(rooms) < rest:
             break
-    if not ids:
-        return []
-    return [records.claim(row, wish.now) for row in connection.execute(_CLAIMED, (_json(ids),))]
+    taken.sort(key=_in_line)
+    return [records.claim(row, wish.claim_id, known[row[_ENDPOINT]].record, wish.now) for row in taken]
 
 
 @dataclass(frozen=True, slots=True)
-class _Candidate:
-    """An endpoint of which `room` deliveries may be claimed now; with a rate limit (per second), from when on."""
+class _Claiming:
+    """The steps of one claim."""
 
-    number: int
-    room: int
-    rate: float | None
-    next_send_at: float
+    connection: apsw.Connection
+    wish: Wish
+    known: Recipients
 
+    def rooms(self, most: int) -> dict[int, int]:
+        """How many may be claimed of each endpoint; of at most so many endpoints, those that waited the longest."""
+        rooms: dict[int, int] = {}
+        for number, leased in self.connection.execute(_CANDIDATES, (self.wish.now,)):
+            recipient = self.known[number]
+            room = recipient.room(self.wish.per_endpoint) - leased
+            if recipient.rate is not None:
+                ahead: Any = self.connection.execute(_AHEAD, (self.wish.now, number)).get
+                # At least one, whatever rounding does: it is its turn.
+                room = min(room, max(1, math.floor((BURST - ahead) * recipient.rate) + 1))
+            if room > 0:
+                rooms[number] = room
+                if len(rooms) == most:
+                    break
+        return rooms
 
-def _candidates(connection: apsw.Connection, wish: Wish) -> Iterator[_Candidate]:
-    """The endpoints with something to claim, the one that may go for the longest first."""
-    rows = connection.execute(_CANDIDATES, {"now": wish.now, "per_endpoint": wish.per_endpoint})
-    for number, rate, sent_until, room in rows:
-        next_send_at, allowed = max(sent_until or 0.0, wish.now), room
-        if rate is not None:
-            # At least one, whatever rounding does: the query has found that it may go now.
-            allowed = max(1, math.floor((wish.now + BURST - next_send_at) * rate) + 1)
-        if min(room, allowed) > 0:
-            yield _Candidate(number, min(room, allowed), rate, next_send_at)
+    def take(self, rooms: Mapping[int, int], depth: int, limit: int) -> list[Any]:
+        """Lease at most `depth` of each endpoint and `limit` in all; endpoints take turns: first the first of each."""
+        rows = self.connection.execute(_HEADS, {"endpoints": _json(rooms), "now": self.wish.now, "depth": depth})
+        taken = _first(sorted(rows, key=_in_line), rooms, limit)
+        ids = _json(map(_id, taken))
+        self.connection.execute(
+            _CLAIM, {"ids": ids, "claim_id": self.wish.claim_id, "leased_until": self.wish.leased_until}
+        )
+        counts = Counter(map(_endpoint, taken))
+        self._space_out(counts)
+        self.connection.execute(_SERVED, {"endpoints": _json(counts), "now": self.wish.now})
+        return taken
 
-
-def _take(
-    connection: apsw.Connection, wish: Wish, candidates: Sequence[_Candidate], take: int, limit: int
-) -> list[int]:
-    """Lease at most `take` of each candidate and `limit` in all; endpoints take turns: first the first of each."""
-    rooms = {candidate.number: candidate.room for candidate in candidates}
-    turns: Counter[int] = Counter()
-    heads = []
-    for delivery, number, due_at in connection.execute(
-        _HEADS, {"endpoints": _json(list(rooms)), "now": wish.now, "take": take}
-    ):
-        turns[number] += 1
-        if turns[number] <= rooms[number]:
-            heads.append((turns[number], due_at, delivery, number))
-    taken = sorted(heads)[:limit]
-    ids = [delivery for _, _, delivery, _ in taken]
-    connection.execute(_CLAIM, {"ids": _json(ids), "claim_id": wish.claim_id, "leased_until": wish.leased_until})
-    counts = Counter(number for _, _, _, number in taken)
-    for candidate in candidates:
-        _space_out(connection, candidate, counts[candidate.number])
-    connection.execute(_SERVED, {"endpoints": _json(list(counts)), "now": wish.now})
-    return ids
-
-
-def _json(numbers: list[int]) -> str:
-    return msgspec.json.encode(numbers).decode()
+    def _space_out(self, counts: Mapping[int, int]) -> None:
+        """Remember when rate limits allow the next ones."""
+        for number, count in counts.items():
+            rate = self.known[number].rate
+            if rate is not None:
+                spaced = count / rate
+                self.connection.execute(_SPACE_OUT, {"now": self.wish.now, "spaced": spaced, "endpoint": number})
 
 
-def _space_out(connection: apsw.Connection, candidate: _Candidate, count: int) -> None:
-    """Remember when a rate limit allows the next one (the generic cell rate algorithm)."""
-    if candidate.rate is not None and count:
-        next_send_at = candidate.next_send_at + count / candidate.rate
-        connection.execute("UPDATE endpoints SET next_send_at = ? WHERE n = ?", (next_send_at, candidate.number))
+def _first(rows: Iterable[Any], rooms: Mapping[int, int], limit: int) -> list[Any]:
+    """As many of these rows, which are in the order of their due times, as there is room for, endpoints in turns."""
+    turns = dict.fromkeys(rooms, 0)
+    ranked = []
+    for row in rows:
+        number = row[_ENDPOINT]
+        turns[number] = turn = turns[number] + 1
+        if turn <= rooms[number]:
+            ranked.append((turn, row))
+    if len(ranked) > limit:
+        ranked.sort(key=itemgetter(0))
+    return [row for _, row in ranked[:limit]]
+
+
+def _json(numbers: Iterable[int]) -> str:
+    return msgspec.json.encode(list(numbers)).decode()
 
 
 def expire(connection: apsw.Connection, real_now: float) -> float | None:
     """Free what is leased no longer: its worker is gone or stuck. The answer: when the next lease runs out."""
-    connection.execute(
-        "UPDATE deliveries SET claim_id = NULL, leased_until = NULL WHERE claim_id IS NOT NULL AND leased_until <= ?",
-        (real_now,),
-    )
+    connection.execute(f"{_GIVE_BACK} WHERE claim_id IS NOT NULL AND leased_until <= ?", (real_now,))
     return connection.execute("SELECT min(leased_until) FROM deliveries WHERE claim_id IS NOT NULL").get  # type: ignore[no-any-return]
 
 
@@ -170,14 +183,14 @@ def renew(connection: apsw.Connection, claims: Sequence[Claim], leased_until: fl
 def release(connection: apsw.Connection, claims: Sequence[Claim]) -> None:
     """Give leases back unused."""
     connection.executemany(
-        "UPDATE deliveries SET claim_id = NULL, leased_until = NULL WHERE id = ? AND claim_id = ?",
+        f"{_GIVE_BACK} WHERE id = ? AND claim_id = ?",
         [(held.delivery_id, held.claim_id) for held in claims],
     )
 
 
 def release_all(connection: apsw.Connection) -> None:
     """Take back every lease: a process that owns the file alone inherits those of the one before it."""
-    connection.execute("UPDATE deliveries SET claim_id = NULL, leased_until = NULL WHERE claim_id IS NOT NULL")
+    connection.execute(f"{_GIVE_BACK} WHERE claim_id IS NOT NULL")
 
 
 def next_due(connection: apsw.Connection, now: float) -> float | None:

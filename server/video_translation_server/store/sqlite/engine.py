@@ -19,6 +19,7 @@ from video_translation_server.store.base.rules import Rules
 from video_translation_server.store.sqlite import log, requests
 from video_translation_server.store.sqlite.database import Database
 from video_translation_server.store.sqlite.handover import Handover
+from video_translation_server.store.sqlite.recipients import Recipients
 from video_translation_server.store.sqlite.writer import Writer
 
 T = TypeVar("T")
@@ -52,6 +53,7 @@ class Engine:
         self._glances = database.connect(readonly=True)
         written = database.connect(readonly=False)
         self._handover = Handover(written)
+        self._recipients = Recipients(written)
         self._takers: list[Taker] = []
         self._fan_out = 1
         """Deliveries that an event led to when one was handed over last: how much room to ask for."""

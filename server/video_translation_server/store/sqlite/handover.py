@@ -4,7 +4,7 @@ Who may be sent to is said in `deliveries`, in SQL; here it is counted how many 
 together of what is known already. Everything else is claimed by `claims`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -38,8 +38,8 @@ class Order:
     inserted: int = 0
     rooms: dict[int, int] = field(default_factory=dict)
     """How many more of each endpoint that was looked at."""
-    recipients: dict[int, Sequence[Any]] = field(default_factory=dict)
-    """The columns of the endpoints, as far as a claim needs them."""
+    recipients: dict[int, records.Recipient] = field(default_factory=dict)
+    """What attempts need of these endpoints."""
 
 
 class Handover:
@@ -78,7 +78,8 @@ class Handover:
             return None
         order.places -= 1
         order.rooms[endpoint] = room - 1
-        order.recipients[endpoint] = recipient
+        if endpoint not in order.recipients:
+            order.recipients[endpoint] = records.recipient(recipient)
         return order.wish.claim_id
 
     def gather(self, order: Order, events: Mapping[int, Event]) -> None:
@@ -91,7 +92,7 @@ class Handover:
             order.claims.append(_claim(delivery, events[position], order.recipients[endpoint], order.wish))
 
 
-def _claim(delivery: int, event: Event, recipient: Sequence[Any], wish: Wish) -> Claim:
+def _claim(delivery: int, event: Event, recipient: records.Recipient, wish: Wish) -> Claim:
     """The claim for a delivery's first attempt."""
-    row = (delivery, wish.claim_id, 1, 1, None, event.id, event.type, event.job_id, event.sequence, event.body)
-    return records.claim((*row, *recipient), wish.now)
+    row = (delivery, 1, 1, None, event.id, event.type, event.job_id, event.sequence, event.body)
+    return records.claim(row, wish.claim_id, recipient, wish.now)

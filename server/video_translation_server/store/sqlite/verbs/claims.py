@@ -33,7 +33,7 @@ class ClaimVerbs(Engine):
 
         def verb(connection: apsw.Connection) -> list[Claim]:
             self._expire(connection, real_now)
-            claimed = claims.claim(connection, wish)
+            claimed = claims.claim(connection, wish, self._recipients)
             if claimed:
                 self._first_lease_ends = min(self._first_lease_ends, wish.leased_until)
             return claimed
