@@ -53,6 +53,9 @@ class FaultyCourier:
             case "drop":
                 return _lost(f"dropped by {fault.id}")
             case "reorder":
+                # Of two that were sent at once, the first was not held back yet when it was looked for.
+                if (held := self._detour.take((claim.url, claim.job_id))) is not None:
+                    return await self._overtake(claim, held)
                 self._detour.hold((claim.url, claim.job_id), courier.seal(claim), fault.seconds)
                 return _lost(f"held back by {fault.id}")
             case "delay":
