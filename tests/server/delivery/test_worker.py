@@ -284,8 +284,9 @@ async def test_what_is_recorded_while_there_is_room_is_sent_without_a_claim(
         assert claimed == []
 
 
+@pytest.mark.parametrize("in_line", [1, 2])
 async def test_who_stands_in_line_is_not_passed_by_when_there_is_room_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_line: int
 ) -> None:
     async with serving(tmp_path, concurrency=1, poll_interval=86_400) as rig:
         gate, post, recording = Gate(rig.sender), rig.sender.post, list[asyncio.Task[list[bool]]]()
@@ -294,9 +295,9 @@ async def test_who_stands_in_line_is_not_passed_by_when_there_is_room_again(
             recording.append(asyncio.create_task(rig.store.record([created(workspace=DEFAULT_WORKSPACE)])))
 
         def followed(*arguments: Any, **options: Any) -> asyncio.Future[Outcome]:
-            """Once the first attempt has ended, and before the worker's turn, something else is recorded."""
+            """Once all but one of those in line are sent, and before the worker's next turn, something is recorded."""
             outcome = post(*arguments, **options)
-            if not recording:
+            if not recording and len(rig.sender.posts) == in_line - 1:
                 outcome.add_done_callback(lambda _: asyncio.get_running_loop().call_soon(record, None))
             return outcome
 
@@ -305,11 +306,12 @@ async def test_who_stands_in_line_is_not_passed_by_when_there_is_room_again(
         await rig.register(HOOK)
         await rig.translate(**ENDLESS)
         await eventually(lambda: rig.sender.in_flight)
-        await rig.http.post(f"{ENDPOINTS}/{other['endpoint_id']}/test")
+        for _ in range(in_line):
+            await rig.http.post(f"{ENDPOINTS}/{other['endpoint_id']}/test")
         await eventually(lambda: rig.clock.resting() == len(set(LOOPS.values())))
         await gate.open()
-        await eventually(lambda: len(rig.lines("attempt")) == 3)
-        assert [one.url for one in rig.sender.posts] == [HOOK, OTHER, HOOK]
+        await eventually(lambda: len(rig.lines("attempt")) == in_line + 2)
+        assert [one.url for one in rig.sender.posts] == [HOOK, *[OTHER] * in_line, HOOK]
 
 
 async def test_room_that_a_claim_has_asked_for_is_given_to_nobody_else(
@@ -368,6 +370,7 @@ async def test_room_that_was_kept_in_vain_is_used_at_once(tmp_path: Path) -> Non
         await rig.quiet()
         [worker] = rig.store._takers  # type: ignore[attr-defined]
         reservation = worker.reserve(1)
+        assert worker.reserve(1) is None
         await rig.http.post(f"{ENDPOINTS}/{hook['endpoint_id']}/test")
         await rig.quiet()
         assert not rig.sender.posts, "there is no room"

@@ -17,13 +17,15 @@ from tests.server.store.builders import (
     endpoint,
     life,
     retry,
+    seen,
     settlement,
 )
-from tests.server.store.engines import Engine, SqliteEngine
+from tests.server.store.engines import Engine, RealTime, SqliteEngine
 from tests.server.store.taker import Taker, handed
 from video_translation_server.errors import ConflictError, StoreError
-from video_translation_server.model import Endpoint, EndpointStatus
+from video_translation_server.model import Endpoint, EndpointStatus, Ordering
 from video_translation_server.store import Store
+from video_translation_server.store.base.rules import FIRST_PAUSE
 from video_translation_server.store.sqlite import SqliteStore
 
 CALLBACK = "https://example.com/callback"
@@ -100,6 +102,58 @@ async def test_an_endpoint_that_is_held_is_handed_nothing(store: Store, held: st
     assert await handed(store, created("job_1")) == []
     [left] = await deliveries_of(store, WORKSPACE, "evt_job_1_1")
     assert left.state == "due"
+
+
+async def test_a_strained_endpoint_is_handed_less_at_once(store: Store) -> None:
+    await store.create_endpoint(endpoint(max_in_flight=2))
+    [held] = await handed(store, created("job_0"))
+    await store.settle([retry(held, NOW + 60, strained=True)], now=NOW)
+    after = NOW + FIRST_PAUSE
+    claims = await handed(store, created("job_1", now=after), created("job_2", now=after))
+    assert [one.job_id for one in claims] == ["job_1"]
+
+
+async def test_what_is_recorded_together_is_handed_over_in_sequence_or_as_it_comes(store: Store) -> None:
+    await store.create_endpoint(endpoint("ep_job"))
+    await store.create_endpoint(endpoint("ep_none", ordering=Ordering.NONE))
+    await handed(store, created("job_0"))  # how many want an event is known from then on
+    await claim(store)
+    first, second, _ = life()
+    claims = await handed(store, first, second, created("job_2"))
+    assert seen(claims) == [
+        ("ep_job", "job_1", 1),
+        ("ep_none", "job_1", 1),
+        ("ep_none", "job_1", 2),
+        ("ep_job", "job_2", 1),
+        ("ep_none", "job_2", 1),
+    ]
+
+
+async def test_what_several_record_at_once_is_handed_over_to_one(store: Store) -> None:
+    await store.create_endpoint(endpoint())
+    taker = Taker(5)
+    with store.handing_over_to(taker):
+        await asyncio.gather(*(store.record([created(f"job_{number}")]) for number in range(3)))
+    assert [one.job_id for one in taker.claims] == ["job_0", "job_1", "job_2"]
+    assert (taker.reserved, taker.room) == (0, 2)
+
+
+async def test_a_short_lease_is_taken_back_when_it_runs_out(store: Store, real_time: RealTime) -> None:
+    await store.create_endpoint(endpoint())
+    assert await claim(store) == []  # a look for leases that ran out: the next one is due in a while
+    taker = Taker(5, lease=1.0)
+    with store.handing_over_to(taker):
+        await store.record([created()])
+    assert len(taker.claims) == 1
+    real_time.advance(1.0)
+    await claim_one(store)
+
+
+async def test_a_claim_gets_what_its_own_transaction_records(store: Store) -> None:
+    await store.create_endpoint(endpoint())
+    assert await claim(store) == []  # a look for leases that ran out: the next one is due in a while
+    _, claims = await asyncio.gather(store.record([created()]), claim(store))
+    assert len(claims) == 1
 
 
 async def test_a_change_that_loses_the_race_hands_nothing_over(store: Store) -> None:
