@@ -52,7 +52,7 @@ _DUE_AT, _ENDPOINT = 9, 10
 _id, _endpoint, _in_line = itemgetter(0), itemgetter(_ENDPOINT), itemgetter(_DUE_AT, 0)
 
 _CLAIM = """
-UPDATE deliveries SET claim_id = :claim_id, leased_until = :leased_until
+UPDATE OR FAIL deliveries SET claim_id = :claim_id, leased_until = :leased_until
 WHERE id IN (SELECT value FROM json_each(:ids))
 """
 
@@ -63,7 +63,7 @@ _GIVE_BACK = "UPDATE deliveries SET claim_id = NULL, leased_until = NULL, due_at
 _SERVED = """
 DELETE FROM turns WHERE endpoint IN (SELECT value FROM json_each(:endpoints)) AND NOT EXISTS (
   SELECT 1 FROM deliveries d WHERE d.endpoint = turns.endpoint AND d.due_at IS NOT NULL AND d.claim_id IS NULL);
-UPDATE turns SET at = max(:now, (SELECT v.at FROM turns_as_they_are v WHERE v.endpoint = turns.endpoint))
+UPDATE OR FAIL turns SET at = max(:now, (SELECT v.at FROM turns_as_they_are v WHERE v.endpoint = turns.endpoint))
 WHERE endpoint IN (SELECT value FROM json_each(:endpoints))
 """
 

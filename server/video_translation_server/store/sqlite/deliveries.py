@@ -28,7 +28,7 @@ _FINAL = ", ".join(f"'{name}'" for name in sorted(FINAL_TYPES))
 # Two statements, for listed endpoints and for callbacks: their UNION costs ten times as much as both.
 _ENQUEUE = """
 WITH e (position, job, follows, workspace, type, broad, not_to, now, entity_id) AS (VALUES {{rows}})
-INSERT INTO deliveries (event, endpoint, job, state, due_at)
+INSERT OR FAIL INTO deliveries (event, endpoint, job, state, due_at)
 SELECT position, n, job, iif(waits, 'waiting', 'due'), iif(waits, NULL, now) FROM (
   SELECT position, n, job, now, follows AND ordering = 'job' AND EXISTS (
       SELECT 1 FROM deliveries d
@@ -61,7 +61,7 @@ placed AS MATERIALIZED (
     FROM e CROSS JOIN endpoints p
     WHERE {_LISTED} AND deleted_at IS NULL
       AND iif(events IS NULL, broad, EXISTS (SELECT 1 FROM json_each(events) WHERE value = e.type))))
-INSERT INTO deliveries (event, endpoint, job, state, due_at, claim_id, leased_until)
+INSERT OR FAIL INTO deliveries (event, endpoint, job, state, due_at, claim_id, leased_until)
 SELECT position, n, job, iif(waits, 'waiting', 'due'), iif(waits, NULL, now),
   claim_id, iif(claim_id IS NULL, NULL, until) FROM placed
 """,
@@ -95,7 +95,7 @@ RETURNING endpoint, job, lane
 _RELEASE_NEXT = Rows(
     """
 WITH l (endpoint, job, lane, now) AS (VALUES {rows})
-UPDATE deliveries SET state = 'due', due_at = next.now
+UPDATE OR FAIL deliveries SET state = 'due', due_at = next.now
 FROM (SELECT now, (SELECT d.id FROM deliveries d
                    WHERE d.endpoint = l.endpoint AND d.job = l.job AND d.lane = l.lane AND d.settled_at IS NULL
                    ORDER BY d.event LIMIT 1) AS id FROM l) next

@@ -24,7 +24,7 @@ EVENT = (
 
 
 _INSERT = Rows(
-    "INSERT INTO events (id, workspace_id, type, created_at, body, job, sequence, batch) VALUES {rows}",
+    "INSERT OR FAIL INTO events (id, workspace_id, type, created_at, body, job, sequence, batch) VALUES {rows}",
     columns=8,
     last="(SELECT n FROM batches WHERE id = ?)",
 )

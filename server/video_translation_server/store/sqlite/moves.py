@@ -19,7 +19,7 @@ from video_translation_server.store.sqlite.jobs import COLUMNS
 from video_translation_server.store.sqlite.rows import ClashError, Rows
 
 _CREATE = Rows(
-    f"INSERT INTO jobs ({COLUMNS}, lane, seconds, batch) VALUES {{rows}}",
+    f"INSERT OR FAIL INTO jobs ({COLUMNS}, lane, seconds, batch) VALUES {{rows}}",
     columns=22,
     last="(SELECT n FROM batches WHERE id = ?)",
 )
@@ -31,8 +31,9 @@ SELECT j.id, j.version, j.n FROM json_each(?) asked CROSS JOIN jobs j ON j.id = 
 
 # One by one: as a list, it would cost more.
 _MOVE = (
-    "UPDATE jobs SET status = ?, sequence = ?, version = ?, plan = ?, updated_at = ?, due_at = ?, progress = ?, "
-    "files_at = ?, failure_message = ?, cancelled_at = ?, runs = ?, rank = ?, in_preflight = ?, seconds = ? WHERE n = ?"
+    "UPDATE OR FAIL jobs SET status = ?, sequence = ?, version = ?, plan = ?, updated_at = ?, due_at = ?, "
+    "progress = ?, files_at = ?, failure_message = ?, cancelled_at = ?, runs = ?, rank = ?, in_preflight = ?, "
+    "seconds = ? WHERE n = ?"
 )
 
 

@@ -19,8 +19,9 @@ from video_translation_server.store.sqlite.rows import Rows
 _SETTLE = Rows(
     """
 WITH s (id, claim_id, number, tries, state, due_at, settled_at, started_at) AS (VALUES {rows})
-UPDATE deliveries SET claim_id = NULL, leased_until = NULL, attempts = s.number, tries = s.tries, state = s.state,
-  due_at = s.due_at, settled_at = s.settled_at, first_attempt_at = coalesce(first_attempt_at, s.started_at)
+UPDATE OR FAIL deliveries SET claim_id = NULL, leased_until = NULL, attempts = s.number, tries = s.tries,
+  state = s.state, due_at = s.due_at, settled_at = s.settled_at,
+  first_attempt_at = coalesce(first_attempt_at, s.started_at)
 FROM s WHERE deliveries.id = s.id AND deliveries.claim_id = s.claim_id
 RETURNING deliveries.id, endpoint, job, lane
 """,
@@ -29,7 +30,7 @@ RETURNING deliveries.id, endpoint, job, lane
 
 _LOG_ATTEMPTS = Rows(
     """
-INSERT INTO attempts (delivery, number, started_at, duration, kind, status, detail, retry_after, body, address)
+INSERT OR FAIL INTO attempts (delivery, number, started_at, duration, kind, status, detail, retry_after, body, address)
 VALUES {rows}
 """,
     columns=10,
