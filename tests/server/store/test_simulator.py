@@ -1,11 +1,14 @@
 """What the simulator asks of a store: the clock that is kept, what goes on at an instant, an empty store."""
 
+import msgspec
+
 from tests.server.store.builders import LEASE, NOW, WORKSPACE, created, endpoint, life, settlement
 from tests.server.store.engines import Reopen
 from video_translation_server.clock import ClockState
 from video_translation_server.model import Key
 from video_translation_server.store import DeliveryFilter, EventFilter, Store
 
+MOVED = "https://example.com/moved"
 STATE = ClockState(virtual_at=NOW, real_at=1234.5, speed=0)
 
 
@@ -82,3 +85,15 @@ async def test_nothing_is_left_but_workspaces_keys_and_the_clock(store: Store) -
     await store.record(life()[:1])
     assert await store.last_position() == position + 1, "no position is used twice"
     assert len(await store.claim(NOW, limit=10, per_endpoint=10, lease=LEASE)) == 1
+
+
+async def test_an_endpoint_that_is_changed_after_all_was_erased_is_sent_to_as_it_is_then(store: Store) -> None:
+    await store.erase()
+    await store.create_endpoint(endpoint())
+    await store.record([created("job_1")])
+    claims = await store.claim(NOW, limit=10, per_endpoint=10, lease=LEASE)
+    assert [one.url for one in claims] == [endpoint().url]
+    await store.change_endpoint(WORKSPACE, "ep_1", lambda one: msgspec.structs.replace(one, url=MOVED), now=NOW)
+    await store.record([created("job_2")])
+    claims = await store.claim(NOW, limit=10, per_endpoint=10, lease=LEASE)
+    assert [one.url for one in claims] == [MOVED]

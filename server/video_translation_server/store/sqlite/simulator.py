@@ -9,8 +9,9 @@ import apsw
 
 from video_translation_server.clock import ClockState
 
-KEPT = ("workspaces", "keys", "clock", "file_key", "chapter")
-"""Tables that survive `erase`: who may call, what time it is, what a running server has read once, past ids."""
+KEPT = ("workspaces", "keys", "clock", "file_key", "chapter", "recipients")
+"""Tables that survive `erase`: who may call, what time it is, what a running server has read once, past ids; and by
+which it is told that what it remembers of endpoints is good no longer."""
 
 
 def clock(connection: apsw.Connection) -> ClockState | None:
