@@ -119,6 +119,20 @@ async def test_a_known_id_is_a_conflict_and_nothing_of_the_call_is_kept(store: S
     assert await deliveries_of(store, WORKSPACE, "evt_job_2_1") == []
 
 
+@pytest.mark.parametrize("place", [0, 2, 3, 4])
+async def test_of_many_ids_the_known_one_is_named(store: Store, place: int) -> None:
+    await store.record([created("job_known")])
+    changes = [created(f"job_{number}") for number in range(5)]
+    changes[place] = created("job_known")
+    with pytest.raises(ConflictError, match="job_known "):
+        await store.record(changes)
+    changes[place] = created("job_new")
+    changes[place] = msgspec.structs.replace(changes[place], event=created("job_known").event)
+    with pytest.raises(ConflictError, match="evt_job_known_1 "):
+        await store.record(changes)
+    assert [event.id for event in await read_log(store)] == ["evt_job_known_1"]
+
+
 async def test_an_id_is_taken_over_all_workspaces(store: Store) -> None:
     await store.record([created("job_1")])
     with pytest.raises(ConflictError):

@@ -65,8 +65,7 @@ def insert(connection: apsw.Connection, events: Sequence[Event], jobs: Sequence[
     try:
         return _INSERT.insert(connection, rows)
     except ClashError as clash:
-        known = clash.known(connection, "events")
-        raise ConflictError(f"an event with the id {known} exists already", param="id") from None
+        raise ConflictError(f"an event with the id {clash.key} exists already", param="id") from None
 
 
 def events_after(

@@ -121,8 +121,7 @@ def _create(connection: apsw.Connection, jobs: Sequence[Job]) -> range:
     try:
         return _CREATE.insert(connection, rows)
     except ClashError as clash:
-        known = clash.known(connection, "jobs")
-        raise ConflictError(f"a job with the id {known} exists already", param="id") from None
+        raise ConflictError(f"a job with the id {clash.key} exists already", param="id") from None
 
 
 def _move(connection: apsw.Connection, jobs: Sequence[Job]) -> Sequence[int | None]:

@@ -48,18 +48,20 @@ class Rows:
     def insert(self, connection: apsw.Connection, rows: Sequence[Sequence[Any]]) -> range:
         """Run it, an INSERT into a table whose row numbers only grow, for these rows; their numbers.
 
-        RETURNING would cost as much as the insert.
+        RETURNING would cost as much as the insert. By `OR FAIL`, those before one that fails are in the table and count
+        as changed.
 
         Raises:
             ClashError: One of them clashes with what the table has, or with another of them.
         """
-        last = begin = 0
+        last = 0
         for lot in self._cut(rows):
             try:
                 connection.execute(self.lots[len(lot)], tuple(chain.from_iterable(lot)))
             except apsw.ConstraintError as error:
-                raise ClashError([row[0] for row in rows[begin:]]) from error
-            begin += len(lot)
+                if error.extendedresult != apsw.SQLITE_CONSTRAINT_UNIQUE:  # type: ignore[attr-defined]  # documented, not typed
+                    raise
+                raise ClashError(lot[connection.changes()][0]) from error
         if rows:
             last = connection.last_insert_rowid()
         return range(last - len(rows) + 1, last + 1)
@@ -73,17 +75,8 @@ class Rows:
 
 
 class ClashError(Exception):
-    """Rows could not be inserted; `keys` are the first values of those that were not."""
+    """A row could not be inserted; `key` is its first value, that another row has already."""
 
-    def __init__(self, keys: Sequence[Any]) -> None:
-        super().__init__(keys)
-        self.keys = keys
-
-    def known(self, connection: apsw.Connection, table: str) -> Any:
-        """The first key, in the column `id`, that the table has, or that comes a second time."""
-        seen = set()
-        for key in self.keys:
-            if key in seen or connection.execute(f"SELECT EXISTS (SELECT 1 FROM {table} WHERE id = ?)", (key,)).get:
-                return key
-            seen.add(key)
-        raise self  # it was something else
+    def __init__(self, key: Any) -> None:
+        super().__init__(key)
+        self.key = key
