@@ -69,44 +69,64 @@ def ask_until_it_ends(
     """
     check_policy("policy", policy)
     limit = policy.timeout if timeout is None else timeout
-    began, attempt, pause = clock(), 0, 0.0
-    last: JobSnapshot | None = None
+    known, began, pause = _Known(job_id), clock(), 0.0
     while True:
-        answer = yield Step(pause, get_status() if job_id is None else get_job(job_id))
-        attempt += 1
-        if isinstance(answer, JobSnapshot):
-            last, job_id = answer, answer.id or job_id
-            if answer.terminal:
-                logger.info("attempt %d: job %s is %s", attempt, answer.id, answer.status)
-                return answer
-        elif not is_passing(answer):
-            raise answer
-        pause = policy.delay(attempt, floor=_floor(policy, answer, now()))
+        answer = yield Step(pause, known.question())
+        known.take(answer)
+        if isinstance(answer, JobSnapshot) and answer.terminal:
+            logger.info("attempt %d: job %s is %s", known.attempt, answer.id, answer.status)
+            return answer
+        pause = policy.delay(known.attempt, floor=_floor(policy, answer, now()))
+        if policy.max_attempts is not None and known.attempt >= policy.max_attempts:
+            raise known.gave_up(f"{known.attempt} questions")
         spent = clock() - began
-        if policy.max_attempts is not None and attempt >= policy.max_attempts:
-            raise _gave_up(job_id, last, answer, f"{attempt} questions")
-        if limit is not None and spent + pause > limit:
-            if spent >= limit:
-                raise _gave_up(job_id, last, answer, f"{limit:g} s")
-            pause = limit - spent  # one last question when the time is up
-        said = f"job {answer.id} is {answer.status}" if isinstance(answer, JobSnapshot) else str(answer)
-        logger.info("attempt %d: %s; next in %.1f s", attempt, said, pause)
+        if limit is not None and spent >= limit:
+            raise known.gave_up(f"{limit:g} s")
+        if limit is not None:
+            pause = min(pause, limit - spent)  # one last question when the time is up
+        logger.info("attempt %d: %s; next in %.1f s", known.attempt, known, pause)
+
+
+@dataclass(slots=True)
+class _Known:
+    """What the questions about a job have brought so far; `error` is why the last one brought nothing."""
+
+    job_id: str | None
+    attempt: int = 0
+    last: JobSnapshot | None = None
+    error: VideoTranslationError | None = None
+
+    def question(self) -> Operation[JobSnapshot]:
+        return get_status() if self.job_id is None else get_job(self.job_id)
+
+    def take(self, answer: Answer) -> None:
+        """Note an answer; raise one that would be the same another time."""
+        self.attempt += 1
+        if isinstance(answer, JobSnapshot):
+            self.last, self.error, self.job_id = answer, None, answer.id or self.job_id
+        elif is_passing(answer):
+            self.error = answer
+        else:
+            raise answer
+
+    def gave_up(self, limit: str) -> WaitTimeoutError:
+        job = f"job {self.job_id or '(the newest)'}"
+        state = f"{self.last.status} (sequence {self.last.sequence})" if self.last else "unknown"
+        trouble = f"; the last question failed: {self.error}" if self.error else ""
+        return WaitTimeoutError(
+            f"{job} has not ended after {limit}; its last known state is {state}{trouble}",
+            job_id=self.job_id or "",
+            snapshot=self.last,
+        )
+
+    def __str__(self) -> str:
+        return str(self.error) if self.error or not self.last else f"job {self.last.id} is {self.last.status}"
 
 
 def _floor(policy: PollPolicy, answer: Answer, now: float) -> float | None:
     if isinstance(answer, JobSnapshot):
         return policy.hint(answer, now=now, retry_after=answer.retry_after)
     return answer.retry_after if isinstance(answer, APIError) else None
-
-
-def _gave_up(job_id: str | None, last: JobSnapshot | None, answer: Answer, limit: str) -> WaitTimeoutError:
-    known = f"{last.status} (sequence {last.sequence})" if last else "unknown"
-    trouble = f"; the last question failed: {answer}" if not isinstance(answer, JobSnapshot) else ""
-    return WaitTimeoutError(
-        f"job {job_id or '(the newest)'} has not ended after {limit}; its last known state is {known}{trouble}",
-        job_id=job_id or "",
-        snapshot=last,
-    )
 
 
 def drive(

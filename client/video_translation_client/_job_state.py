@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Protocol
 
 from video_translation_client._errors import JobCancelledError, JobFailedError, WaitTimeoutError
-from video_translation_client._job_events import Transitions, call_in
+from video_translation_client._job_events import call_in
 from video_translation_client._landing import Wish
 from video_translation_client._models import FAILED, JobSnapshot
+from video_translation_client._transitions import Transitions
 
 Notice = Callable[[], object]
 

@@ -16,10 +16,10 @@ from typing import Final
 
 from video_translation_client._errors import VideoTranslationError
 from video_translation_client._handle import Job
-from video_translation_client._job_events import Transitions
 from video_translation_client._job_state import JobPort
 from video_translation_client._models import KNOWN_STATUSES, Event, JobSnapshot
 from video_translation_client._timeouts import bearable
+from video_translation_client._transitions import Transitions
 
 logger = logging.getLogger("video_translation_client")
 

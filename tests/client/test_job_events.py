@@ -11,9 +11,10 @@ from tests.client.conftest import FAST, MakeClient
 from tests.client.fake_server import FakeServer
 from tests.waiting import PATIENCE
 from video_translation_client import ClientClosedError, Event, JobSnapshot, WaitTimeoutError
-from video_translation_client._job_events import EventStream, Transitions
+from video_translation_client._job_events import EventStream
 from video_translation_client._jobs import JobRegistry
 from video_translation_client._landing import Wish
+from video_translation_client._transitions import Transitions
 
 
 class Port:
