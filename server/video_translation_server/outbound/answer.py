@@ -18,20 +18,12 @@ class _StopError(Exception):
     """Ends the parser's work on this connection; how it ended is noted before."""
 
 
-Memory = dict[bytes, tuple[int | None, str | None, bytes]]
-"""What whole answers say, by their bytes: a busy receiver's are the same for as long as its `Date` is."""
-
-_MEMORABLE, _MEMORIES = 512, 256
-"""Bytes of an answer that is remembered, and how many are."""
-
-
 class Answer:
     """What has come of the answer to the request that a connection carries; begun anew for each.
 
     Args:
         max_body: Bytes of a body after which it is cut.
         keep_body: Bytes of it that are kept.
-        memory: Of whole answers that were read; shared by those with the same limits.
 
     Attributes:
         received: How many bytes have come.
@@ -42,6 +34,7 @@ class Answer:
         cut: Whether it is longer than what is read of it.
         fault: Why it is no valid answer, or None.
         reusable: Whether the connection may carry another request, once the answer has ended.
+        whole: All of it, where it came at once and the connection goes on: the same bytes would say the same again.
     """
 
     __slots__ = (
@@ -51,7 +44,6 @@ class Answer:
         "_keep_body",
         "_length",
         "_max_body",
-        "_memory",
         "_parser",
         "_size",
         "body",
@@ -62,12 +54,12 @@ class Answer:
         "retry_after",
         "reusable",
         "status",
+        "whole",
     )
 
-    def __init__(self, max_body: int, keep_body: int, memory: Memory | None = None) -> None:
+    def __init__(self, max_body: int, keep_body: int) -> None:
         self._max_body = max_body
         self._keep_body = keep_body
-        self._memory: Memory = {} if memory is None else memory
         self._parser = httptools.HttpResponseParser(self)
         # Harmless where one request waits for one answer: folded headers, bare line feeds.
         self._parser.set_dangerous_leniencies(
@@ -85,14 +77,11 @@ class Answer:
         self._codings = b""
         self.fault: str | None = None
         self.reusable = True
+        self.whole: bytes | None = None
 
     def feed(self, data: bytes) -> bool:
         """Take bytes as they come; whether the answer needs no more of them (`ended`, `cut` or `fault`)."""
         is_first = not self.received
-        if is_first and (known := self._memory.get(data)) is not None:
-            self.status, self.retry_after, self.body = known
-            self.received, self.ended = len(data), True
-            return True
         self.received += len(data)
         try:
             self._parser.feed_data(data)
@@ -103,17 +92,11 @@ class Answer:
                 self.fault = str(exc).partition("\n")[0].rstrip(":") or "it cannot be read"
         if self.ended:
             if is_first and self.reusable:
-                self._remember(data)
+                self.whole = data
             return True
         if not (self.cut or self.fault):
             self._limit()
         return self.cut or self.fault is not None
-
-    def _remember(self, data: bytes) -> None:
-        if len(data) <= _MEMORABLE:
-            if len(self._memory) >= _MEMORIES:
-                self._memory.clear()
-            self._memory[data] = self.status, self.retry_after, self.body
 
     def eof(self) -> bool:
         """Whether the end of the connection is the end of the answer."""

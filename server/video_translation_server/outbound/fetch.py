@@ -21,6 +21,7 @@ from video_translation_server.outbound.dial import Dialler, OpenSocket, plain_so
 from video_translation_server.outbound.download import OK, Download
 from video_translation_server.outbound.exchange import Exchange
 from video_translation_server.outbound.guard import AddressPolicy
+from video_translation_server.outbound.memory import Memory
 from video_translation_server.outbound.request import Place, place_of
 from video_translation_server.outbound.resolver import PoolResolver, Resolver
 from video_translation_server.outbound.target import read_target
@@ -127,6 +128,7 @@ class Fetcher:
                 address=address,
                 answer=downloads[-1],
                 max_body=self._max_bytes,
+                memory=Memory(),
             )
 
         dialler = Dialler(

@@ -12,10 +12,11 @@ import structlog
 from video_translation_server.errors import InvalidError
 from video_translation_server.model import Outcome, OutcomeKind
 from video_translation_server.outbound import guard
-from video_translation_server.outbound.answer import Answer, Memory
+from video_translation_server.outbound.answer import Answer
 from video_translation_server.outbound.dial import Dialler, OpenSocket, blocked, plain_socket
 from video_translation_server.outbound.exchange import Exchange, Repeat
 from video_translation_server.outbound.guard import AddressPolicy
+from video_translation_server.outbound.memory import Memory
 from video_translation_server.outbound.pool import Pool
 from video_translation_server.outbound.request import Place, place_of, request_bytes
 from video_translation_server.outbound.resolver import PoolResolver, Resolver
@@ -65,7 +66,7 @@ class Http1Sender:
         if ca_file is not None:
             self._tls()  # a file that cannot be used is told now
         self._resolver = resolver if resolver is not None else PoolResolver()
-        self._memory: Memory = {}
+        self._memory = Memory()
         self._pool = Pool(keepalive)
         self._dialler = Dialler(
             policy, self._resolver, self._tls, open_socket, self._wire, connect_timeout=connect_timeout
@@ -142,14 +143,14 @@ class Http1Sender:
         return dialled.with_failures(outcome)
 
     def _wire(self, place: Place, address: str) -> Wire:
-        answer = Answer(self._max_body, self._keep_body, self._memory)
         return Wire(
             asyncio.get_running_loop(),
             self._pool,
             origin=place.origin,
             address=address,
-            answer=answer,
+            answer=Answer(self._max_body, self._keep_body),
             max_body=self._max_body,
+            memory=self._memory,
         )
 
 

@@ -10,6 +10,7 @@ from typing import Protocol, cast
 from video_translation_server.model import Outcome, OutcomeKind
 from video_translation_server.outbound.answer import Answer
 from video_translation_server.outbound.exchange import Exchange
+from video_translation_server.outbound.memory import Memory
 from video_translation_server.outbound.request import Origin
 
 
@@ -36,6 +37,7 @@ class Wire(asyncio.Protocol):
         address: What it is connected to, by address.
         answer: Reads its answers.
         max_body: Bytes after which `answer` cuts a body; for the words about it.
+        memory: Shared by connections whose answers are read within the same limits.
 
     Attributes:
         idle_since: The loop's time when its last request ended.
@@ -49,6 +51,7 @@ class Wire(asyncio.Protocol):
         "_keeper",
         "_loop",
         "_max_body",
+        "_memory",
         "_requests",
         "_spoke_first",
         "_timer",
@@ -67,6 +70,7 @@ class Wire(asyncio.Protocol):
         address: str,
         answer: Answer,
         max_body: int,
+        memory: Memory,
     ) -> None:
         self._loop = loop
         self._keeper = keeper
@@ -74,6 +78,7 @@ class Wire(asyncio.Protocol):
         self.address = address
         self._answer = answer
         self._max_body = max_body
+        self._memory = memory
         self._transport: asyncio.Transport | None = None
         self._exchange: Exchange | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -87,7 +92,7 @@ class Wire(asyncio.Protocol):
         self._exchange = exchange
         exchange.carrier = self
         self._requests += 1
-        if self._requests > 1:
+        if self._answer.received:
             self._answer.begin()
         if self._spoke_first:
             self._fail(OutcomeKind.PROTOCOL, "the answer is not valid HTTP: it came before the request")
@@ -136,6 +141,9 @@ class Wire(asyncio.Protocol):
         if self._exchange is None:
             self._spoke_first = self._requests == 0
             self.abort()
+        elif not self._answer.received and (known := self._memory.get((self.address, data))) is not None:
+            self._end(known)
+            self._rest()
         elif self._answer.feed(data):
             self._settle()
 
@@ -167,20 +175,31 @@ class Wire(asyncio.Protocol):
 
     def _settle(self) -> None:
         """The answer has been read as far as it is wanted."""
-        answer, transport = self._answer, self._transport
+        answer = self._answer
         if answer.fault is not None:
             self._fail(OutcomeKind.PROTOCOL, f"the answer is not valid HTTP: {answer.fault}")
             return
         cut = answer.cut and not answer.ended
         detail = f"the answer's body was cut at {self._max_body} bytes" if cut else ""
-        self._end(self._outcome(OutcomeKind.STATUS, detail))
-        if not answer.ended or transport is None:
+        outcome = self._outcome(OutcomeKind.STATUS, detail)
+        self._end(outcome)
+        if not answer.ended:
             self.abort()
-        elif answer.reusable and not transport.is_closing() and not transport.get_write_buffer_size():
+        elif not answer.reusable:
+            self._close()
+        else:
+            if answer.whole is not None:
+                self._memory.keep(self.address, answer.whole, outcome)
+            self._rest()
+
+    def _rest(self) -> None:
+        """Carry nothing until the next request comes, where this one is sent to its end: its rest would delay that."""
+        transport = self._transport
+        if transport is None or transport.is_closing() or transport.get_write_buffer_size():
+            self._close()
+        else:
             self.idle_since = self._loop.time()
             self._keeper.rested(self)
-        else:  # also where some of the request is unsent, which would delay the next one
-            self._close()
 
     def _set_timer(self, when: float) -> None:
         if self._timer is not None:

@@ -1,11 +1,13 @@
-"""Answers that were read before are not read anew, and say the same."""
+"""Answers that were read before are not read anew, and come to the same."""
 
 import pytest
 
 from tests.server.outbound.conftest import Serve
 from tests.server.outbound.servers import LONG, always, to
+from tests.server.outbound.unplugged import Kept, ask, wire
+from video_translation_server.model import Outcome, OutcomeKind
 from video_translation_server.outbound import AddressPolicy, Http1Sender
-from video_translation_server.outbound.answer import Answer, Memory
+from video_translation_server.outbound.memory import Memory
 
 WHOLE = [
     b"HTTP/1.1 204 No Content\r\n\r\n",
@@ -25,53 +27,80 @@ TO_BE_READ = [
 ]
 
 
-def seen(answer: Answer) -> tuple[object, ...]:
-    return (answer.status, answer.retry_after, answer.body, answer.ended, answer.cut, answer.fault, answer.reusable)
+async def answered(data: bytes, memory: Memory, address: str = "127.0.0.1") -> tuple[Outcome | None, bool, str]:
+    """What a new connection makes of an answer: the outcome, whether it can be used again, and how it was closed."""
+    kept = Kept()
+    made, transport = wire(kept, address=address, memory=memory)
+    exchange = ask(made)
+    made.data_received(data)
+    found = await exchange if exchange.done() else None
+    exchange.cancel()
+    return found, made in kept.rests, transport.closed
 
 
 @pytest.mark.parametrize("data", WHOLE)
-def test_a_whole_answer_is_remembered_and_says_the_same(data: bytes) -> None:
-    memory: Memory = {}
-    first, second = Answer(100, 50, memory), Answer(100, 50, memory)
-    assert first.feed(data)
-    assert list(memory) == [data]
-    assert second.feed(data)
-    assert seen(second) == seen(first)
-    assert second.received == first.received
+async def test_a_whole_answer_is_remembered_and_comes_to_the_same(data: bytes) -> None:
+    memory = Memory()
+    first = await answered(data, memory)
+    assert list(memory) == [("127.0.0.1", data)]
+    second = await answered(data, memory)
+    assert second == first
+    assert second[0] is memory["127.0.0.1", data]
+    assert first == await answered(data, Memory())
+    assert first[1:] == (True, "")
 
 
 @pytest.mark.parametrize("data", TO_BE_READ)
-def test_what_ends_a_connection_or_is_not_whole_is_read_each_time(data: bytes) -> None:
-    memory: Memory = {}
-    Answer(100, 50, memory).feed(data)
+async def test_what_ends_a_connection_or_is_not_whole_is_read_each_time(data: bytes) -> None:
+    memory = Memory()
+    await answered(data, memory)
     assert memory == {}
 
 
-def test_the_rest_of_an_answer_is_never_taken_for_a_whole_one() -> None:
+async def test_an_outcome_names_the_address_that_answered() -> None:
+    memory = Memory()
+    outcomes = [(await answered(WHOLE[0], memory, address))[0] for address in ("10.0.0.1", "10.0.0.2", "10.0.0.1")]
+    assert [one and one.address for one in outcomes] == ["10.0.0.1", "10.0.0.2", "10.0.0.1"]
+
+
+async def test_the_rest_of_an_answer_is_never_taken_for_a_whole_one() -> None:
     whole = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
-    memory: Memory = {}
-    Answer(100, 50, memory).feed(whole)
-    answer = Answer(100, 90, memory)
-    assert not answer.feed(b"HTTP/1.1 500 Oh\r\nContent-Length: %d\r\n\r\n" % len(whole))
-    assert answer.feed(whole)
-    assert (answer.status, answer.body) == (500, whole)
+    memory = Memory()
+    await answered(whole, memory)
+    made, _ = wire(Kept(), memory=memory)
+    exchange = ask(made)
+    made.data_received(b"HTTP/1.1 500 Oh\r\nContent-Length: %d\r\n\r\n" % len(whole))
+    assert not exchange.done()
+    made.data_received(whole)
+    outcome = await exchange
+    assert (outcome.status, outcome.body) == (500, whole)
 
 
-def test_a_connection_goes_on_behind_a_remembered_answer() -> None:
-    memory: Memory = {}
-    answer = Answer(100, 50, memory)
-    for data in (WHOLE[1], WHOLE[1], WHOLE[2], WHOLE[1], WHOLE[2]):
-        answer.begin()
-        assert answer.feed(data)
-        assert answer.reusable
-        assert answer.status == int(data[9:12])
+async def test_a_connection_goes_on_behind_a_remembered_answer() -> None:
+    made, transport = wire(Kept(), memory=Memory())
+    for data in (WHOLE[1], WHOLE[1], WHOLE[2], WHOLE[1], WHOLE[2], TO_BE_READ[0]):
+        exchange = ask(made)
+        made.data_received(data)
+        assert (await exchange).status == int(data[9:12])
+    assert transport.closed == "closed"
 
 
-def test_memory_is_bounded() -> None:
-    memory: Memory = {}
-    for number in range(1000):
-        Answer(100, 50, memory).feed(b"HTTP/1.1 200 OK\r\nDate: %d\r\nContent-Length: 0\r\n\r\n" % number)
-    assert 0 < len(memory) <= 256
+async def test_behind_a_remembered_answer_a_deadline_finds_nothing_of_it() -> None:
+    made, _ = wire(Kept(), memory=Memory())
+    for _ in range(2):
+        exchange = ask(made)
+        made.data_received(WHOLE[0])
+        await exchange
+    outcome = await ask(made, deadline=0)
+    assert (outcome.kind, outcome.status) == (OutcomeKind.READ_TIMEOUT, None)
+    assert outcome.detail.startswith("no answer came")
+
+
+async def test_memory_is_bounded() -> None:
+    memory = Memory()
+    for number in range(3000):
+        await answered(b"HTTP/1.1 200 OK\r\nDate: %d\r\nContent-Length: 0\r\n\r\n" % number, memory)
+    assert 0 < len(memory) <= 1024
 
 
 async def test_each_sender_remembers_by_its_own_limits(serve: Serve) -> None:

@@ -1,16 +1,18 @@
 """Random answers: the reader never raises, the sender always gives an outcome in time, and nothing is mixed up."""
 
 import asyncio
-from collections.abc import Callable
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.server.outbound.servers import EMPTY_OK, LONG, Peer, Server, to
+from tests.server.outbound.unplugged import Kept, ask, wire
 from video_translation_server.model import Outcome, OutcomeKind
 from video_translation_server.outbound import AddressPolicy, Http1Sender
-from video_translation_server.outbound.answer import Answer, Memory
+from video_translation_server.outbound.answer import Answer
+from video_translation_server.outbound.exchange import Exchange
+from video_translation_server.outbound.memory import Memory
 
 pytestmark = pytest.mark.fuzz
 
@@ -74,36 +76,36 @@ def test_an_answer_is_the_same_however_it_is_cut_into_pieces(parts: list[bytes])
     assert read([whole[at : at + 1] for at in range(len(whole))]) == expected
 
 
-def seen(answer: Answer) -> tuple[object, ...]:
-    """All that a connection reads from an answer."""
-    told = (answer.status, answer.retry_after, answer.body, answer.received)
-    return (*told, answer.ended, answer.cut, answer.fault, answer.reusable)
-
-
 class Pair:
-    """The same connection twice, once with the memory that others share; both must always say the same."""
+    """The same connection twice, once with the memory that others share; both must always come to the same."""
 
     def __init__(self, memory: Memory) -> None:
-        self._answers = Answer(4000, 2000, memory), Answer(4000, 2000)
-        self._served = False
+        self._kept = Kept()
+        (first, one), (second, other) = (wire(self._kept, memory=shared) for shared in (memory, Memory()))
+        self._wires, self._transports = (first, second), (one, other)
 
-    def take(self, pieces: list[bytes]) -> bool:
-        """One answer in its pieces, as `Wire` feeds them; whether the connection may carry the next one."""
-        if self._served:
-            self._each(Answer.begin)
-        self._served = True
+    async def take(self, pieces: list[bytes]) -> bool:
+        """One answer in its pieces; whether the connection may carry the next one."""
+        self._kept.rests.clear()
+        exchanges = [ask(made) for made in self._wires]
         for at, piece in enumerate(pieces, 1):
-            if self._each(lambda answer, piece=piece: answer.feed(piece)):  # type: ignore[misc]
+            for made in self._wires:
+                made.data_received(piece)
+            if self._compare(exchanges):
                 # Bytes that come behind an answer close its connection.
-                return at == len(pieces) and self._answers[0].ended and self._answers[0].reusable
-        self._each(Answer.eof)
+                return at == len(pieces) and self._wires[0] in self._kept.rests
+        for made in self._wires:
+            made.eof_received()
+        assert self._compare(exchanges)
         return False
 
-    def _each(self, do: Callable[[Answer], object]) -> object:
-        first, second = (do(answer) for answer in self._answers)
+    def _compare(self, exchanges: list[Exchange]) -> bool:
+        """Whether there is an outcome."""
+        first, second = (exchange.result() if exchange.done() else None for exchange in exchanges)
         assert first == second
-        assert seen(self._answers[0]) == seen(self._answers[1])
-        return first
+        assert len(self._kept.rests) in (0, 2)
+        assert self._transports[0].closed == self._transports[1].closed
+        return first is not None
 
 
 # Few and whole, so that most of them come again: on the same connection, on another, or at the end of a longer one.
@@ -148,11 +150,17 @@ connections = st.lists(st.lists(one_answer, min_size=1, max_size=5), min_size=1,
 def test_a_memory_that_connections_share_changes_nothing_that_they_read(
     connections: list[list[list[bytes]]],
 ) -> None:
-    memory: Memory = {}
+    asyncio.run(answer(connections))
+
+
+async def answer(connections: list[list[list[bytes]]]) -> None:
+    memory = Memory()
     for _ in range(2):  # the second time with all that the first has left
         for answered in connections:
             pair = Pair(memory)
-            any(not pair.take(pieces) for pieces in answered)
+            for pieces in answered:
+                if not await pair.take(pieces):
+                    break
 
 
 async def talk(parts: list[bytes], end: str) -> None:

@@ -6,59 +6,10 @@ import pytest
 
 from tests.server.outbound.conftest import Move
 from tests.server.outbound.servers import EMPTY_OK, LONG
+from tests.server.outbound.unplugged import Transport, ask, wire
 from video_translation_server.model import OutcomeKind
-from video_translation_server.outbound.answer import Answer
-from video_translation_server.outbound.exchange import Exchange
 from video_translation_server.outbound.pool import Pool
-from video_translation_server.outbound.request import place_of
-from video_translation_server.outbound.target import read_target
 from video_translation_server.outbound.wire import Wire
-
-
-class Transport(asyncio.Transport):
-    """A transport that goes nowhere and tells whether it was closed."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.written: list[bytes] = []
-        self.closed = ""
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        self.written.append(bytes(data))
-
-    def get_write_buffer_size(self) -> int:
-        return 0
-
-    def is_closing(self) -> bool:
-        return bool(self.closed)
-
-    def close(self) -> None:
-        self.closed = self.closed or "closed"
-
-    def abort(self) -> None:
-        self.closed = "aborted"
-
-
-def wire(pool: Pool, host: str = "a.test") -> tuple[Wire, Transport]:
-    transport = Transport()
-    made = Wire(
-        asyncio.get_running_loop(),
-        pool,
-        origin=("http", host, 80),
-        address="127.0.0.1",
-        answer=Answer(100, 100),
-        max_body=100,
-    )
-    made.connection_made(transport)
-    return made, transport
-
-
-def ask(made: Wire, deadline: float = LONG) -> Exchange:
-    loop = asyncio.get_running_loop()
-    place = place_of("http://a.test/", read_target("http://a.test/"))
-    exchange = Exchange(loop, place, b"request", when=loop.time() + deadline, deadline=deadline)
-    made.send(exchange)
-    return exchange
 
 
 async def idle(pool: Pool, host: str = "a.test") -> tuple[Wire, Transport]:
