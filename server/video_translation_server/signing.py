@@ -6,20 +6,19 @@ real service's own.
 
 import base64
 import binascii
-import hashlib
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from secrets import token_bytes
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hmac import HMAC
 
 SECRET_PREFIX = "whsec_"  # noqa: S105  (the public prefix of a secret, not a secret)
 PRIVATE_PREFIX = "whsk_"
 PUBLIC_PREFIX = "whpk_"
 SECRET_BYTES = 32
 SEED_BYTES = 32
-_BLOCK = 64
-"""Bytes that SHA-256 takes at a time."""
 
 Token = Callable[[int], bytes]
 """Makes so many bytes for a secret."""
@@ -54,37 +53,41 @@ def signature_headers(
     """
     time = str(timestamp)
     signed = f"{event_id}.{time}.".encode() + body
-    entries = [f"v1,{_base64(_standard(secret).digest(signed))}" for secret in secrets]
+    newest = _key(secrets[0])
+    signature = newest.standard(signed)
+    for secret in secrets[1:]:
+        signature += f" {_key(secret).standard(signed)}"
     if private_key is not None:
-        entries.append(f"v1a,{_base64(_ed25519(private_key).sign(signed))}")
+        signature += f" v1a,{_base64(_ed25519(private_key).sign(signed))}"
     return {
         "webhook-id": event_id,
         "webhook-timestamp": time,
-        "webhook-signature": " ".join(entries),
-        "Heygen-Signature": _heygen(secrets[0]).digest(body).hex(),
+        "webhook-signature": signature,
+        "Heygen-Signature": newest.heygen(body),
         "Heygen-Timestamp": time,
         "Heygen-Event-Id": event_id,
     }
 
 
-class _Hmac:
-    """HMAC-SHA256 (RFC 2104) under one key, whose two key blocks are hashed once.
+class _Key:
+    """A secret as both families use it: HMAC-SHA256 set up once, and copied for each message, which takes half the time."""
 
-    For a body of a kilobyte, the standard library's `hmac.digest` takes twice as long: it sets the key up each time.
-    """
+    __slots__ = ("_heygen", "_standard")
 
-    __slots__ = ("_inner", "_outer")
+    def __init__(self, secret: str) -> None:
+        self._standard = HMAC(base64.b64decode(secret.removeprefix(SECRET_PREFIX)), SHA256())
+        self._heygen = HMAC(secret.encode(), SHA256())
 
-    def __init__(self, key: bytes) -> None:
-        block = (hashlib.sha256(key).digest() if len(key) > _BLOCK else key).ljust(_BLOCK, b"\0")
-        self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block))
-        self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
+    def standard(self, signed: bytes) -> str:
+        """The entry of a `webhook-signature`."""
+        mac = self._standard.copy()
+        mac.update(signed)
+        return f"v1,{_base64(mac.finalize())}"
 
-    def digest(self, message: bytes) -> bytes:
-        inner, outer = self._inner.copy(), self._outer.copy()
-        inner.update(message)
-        outer.update(inner.digest())
-        return outer.digest()
+    def heygen(self, body: bytes) -> str:
+        mac = self._heygen.copy()
+        mac.update(body)
+        return mac.finalize().hex()
 
 
 def _base64(data: bytes) -> str:
@@ -92,13 +95,8 @@ def _base64(data: bytes) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _standard(secret: str) -> _Hmac:
-    return _Hmac(base64.b64decode(secret.removeprefix(SECRET_PREFIX)))
-
-
-@lru_cache(maxsize=1024)
-def _heygen(secret: str) -> _Hmac:
-    return _Hmac(secret.encode())
+def _key(secret: str) -> _Key:
+    return _Key(secret)
 
 
 @lru_cache(maxsize=1024)
