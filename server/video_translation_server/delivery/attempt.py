@@ -69,8 +69,9 @@ class Attempter:
             duration=time.perf_counter() - flight.started,
             outcome=outcome,
         )
-        chance = 0.0 if is_success(outcome) else self.chance(claim)
-        verdict = self.policy.judge(outcome, tries=claim.tries, now=self.clock.now(), chance=chance)
+        if is_success(outcome):  # on which neither time nor chance has a say
+            return Settlement(claim=claim, attempt=attempt, verdict=Delivered())
+        verdict = self.policy.judge(outcome, tries=claim.tries, now=self.clock.now(), chance=self.chance(claim))
         return Settlement(claim=claim, attempt=attempt, verdict=verdict, strained=is_strained(outcome))
 
 
