@@ -23,6 +23,7 @@ _VALUE_BYTES = bytes((0x09, *range(0x20, 0x7F), *range(0x80, 0x100)))
 # What frames the request or belongs to the connection; one of the caller's would contradict ours.
 _OURS = frozenset(
     {
+        "accept-encoding",
         "connection",
         "content-length",
         "expect",
@@ -35,7 +36,6 @@ _OURS = frozenset(
         "upgrade",
     }
 )
-_NOT_SENT = "accept-encoding"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -83,20 +83,27 @@ def request_bytes(place: Place, headers: Mapping[str, str], body: bytes) -> byte
         ValueError: A header cannot be sent.
     """
     lines = _lines(tuple(headers))
+    pieces = lines.pieces.copy()
+    pieces[1::2] = str(len(body)), *headers.values()
     try:
-        block = (lines.form % tuple(headers.values())).encode("latin-1")
+        block = "".join(pieces).encode("latin-1")
     except UnicodeEncodeError as exc:
         raise ValueError(f"the header block cannot be sent: {exc.object[exc.start]!r} is not Latin-1") from exc
-    # What remains without the characters of names and values must be the line ends of the form.
+    # What remains without the characters of names and values must be our line ends.
     if block.translate(None, _VALUE_BYTES) != lines.ends:
         raise ValueError("a header's value contains a line break or another control character")
-    return b"%bContent-Length: %d\r\n%b\r\n%b" % (place.head, len(body), block, body)
+    return b"".join((place.head, block, body))
 
 
 class _Lines(NamedTuple):
-    """Lines of headers with certain names: with a place for each value, and their line ends alone."""
+    """Lines of headers with certain names behind that of the body's length, up to the empty one.
 
-    form: str
+    Attributes:
+        pieces: What stands before, between and behind the values, with a place for each of these.
+        ends: The line ends alone.
+    """
+
+    pieces: list[str]
     ends: bytes
 
 
@@ -107,22 +114,23 @@ def _lines(names: tuple[str, ...]) -> _Lines:
     Raises:
         ValueError: One is no valid name, or not the caller's to set.
     """
-    # `%.0s` takes a value and writes nothing of it.
-    lines = [f"{name.replace('%', '%%')}: %s\r\n" if _is_sent(name) else "%.0s" for name in names]
-    return _Lines("".join(lines), b"\r\n" * sum(line != "%.0s" for line in lines))
+    for name in names:
+        _check(name)
+    pieces = [piece for name in ("Content-Length", *names) for piece in (f"\r\n{name}: ", "")]
+    pieces[0] = pieces[0].lstrip()
+    return _Lines([*pieces, "\r\n\r\n"], b"\r\n" * (len(names) + 2))
 
 
-def _is_sent(name: str) -> bool:
-    """Whether the caller's header of this name goes out: all but the one that we always set alike.
+def _check(name: str) -> None:
+    """Refuse the name of a header.
 
     Raises:
-        ValueError: It is no valid name, or one that is not the caller's to set.
+        ValueError: It is none that is valid, or not the caller's to set.
     """
     if not _TOKEN.fullmatch(name):
         raise ValueError(f"{name!r} is not a valid name of a header")
     if name.lower() in _OURS:
         raise ValueError(f"the header {name} is set by the sender")
-    return name.lower() != _NOT_SENT
 
 
 def _name(url: str, target: Target) -> str:

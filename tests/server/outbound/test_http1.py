@@ -72,6 +72,7 @@ def test_how_a_request_begins(url: str, line: bytes, host: bytes) -> None:
         {"": "a"},
         {"Ä": "a"},
         {"Host": "a"},
+        {"accept-encoding": "gzip"},
         {"content-length": "0"},
         {"Transfer-Encoding": "chunked"},
         {"Connection": "close"},

@@ -91,8 +91,7 @@ class AiohttpSender:
         place = self._place(url)
         if isinstance(place, Outcome):
             return place
-        wanted = {name: value for name, value in headers.items() if name.lower() != "accept-encoding"}
-        wanted["Accept-Encoding"] = "identity"
+        wanted = {**headers, "Accept-Encoding": "identity"}
         with _attempt() as attempt:
             try:
                 async with asyncio.timeout(deadline):
