@@ -70,7 +70,7 @@ def signature_headers(
 
 
 class _Key:
-    """A secret as both families use it: HMAC-SHA256 set up once, and copied for each message, which takes half the time."""
+    """A secret as both families use it: HMAC-SHA256 set up once and copied for each message, in half the time."""
 
     __slots__ = ("_heygen", "_standard")
 

@@ -58,10 +58,17 @@ class Courier:
 
     def carry(self, claim: Claim) -> asyncio.Future[Outcome]:
         """Sign and POST a claim's event, as `Carrier.carry` says."""
-        return self.send(self.seal(claim))
+        return self.sender.post(claim.url, self._headers(claim, 0.0), claim.body, deadline=self.deadline)
 
     def seal(self, claim: Claim, *, age: float = 0.0) -> Letter:
         """Sign a claim's event as of `age` seconds ago."""
+        return Letter(claim.event_id, claim.url, self._headers(claim, age), claim.body)
+
+    def send(self, letter: Letter) -> asyncio.Future[Outcome]:
+        """POST what was signed."""
+        return self.sender.post(letter.url, letter.headers, letter.body, deadline=self.deadline)
+
+    def _headers(self, claim: Claim, age: float) -> dict[str, str]:
         signatures = signature_headers(
             claim.secrets,
             event_id=claim.event_id,
@@ -69,8 +76,4 @@ class Courier:
             body=claim.body,
             private_key=claim.private_key,
         )
-        return Letter(claim.event_id, claim.url, claim.headers | HEADERS | signatures, claim.body)
-
-    def send(self, letter: Letter) -> asyncio.Future[Outcome]:
-        """POST what was signed."""
-        return self.sender.post(letter.url, letter.headers, letter.body, deadline=self.deadline)
+        return {**claim.headers, **HEADERS, **signatures}

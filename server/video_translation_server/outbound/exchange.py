@@ -32,12 +32,11 @@ class Exchange(asyncio.Future[Outcome]):
 
     __slots__ = ("carrier", "deadline", "place", "request", "stale", "when")
 
-    def __init__(
+    def __init__(  # noqa: PLR0917  (one is made for each delivery, and names cost as much as the rest)
         self,
         loop: asyncio.AbstractEventLoop,
         place: Place,
         request: bytes,
-        *,
         when: float,
         deadline: float,
         stale: "Callable[[Exchange, str], None] | None" = None,

@@ -30,7 +30,7 @@ _KEPT_URLS = 4096
 
 
 class Http1Sender:
-    """The sender, from the URL down to the socket.
+    """The sender, from the URL down to the socket; made in the event loop that it is used in.
 
     Args:
         policy: Which addresses may be called.
@@ -58,6 +58,7 @@ class Http1Sender:
         resolver: Resolver | None = None,
         open_socket: OpenSocket = plain_socket,
     ) -> None:
+        self._loop = asyncio.get_running_loop()
         self._policy = policy
         self._max_body = max_body
         self._keep_body = keep_body
@@ -78,19 +79,18 @@ class Http1Sender:
         """See `Sender.post`."""
         if self._closed:
             raise RuntimeError("the sender is closed; make a new one")
-        loop = asyncio.get_running_loop()
         place = self._place(url)
         if isinstance(place, Outcome):
-            refused: asyncio.Future[Outcome] = loop.create_future()
+            refused: asyncio.Future[Outcome] = self._loop.create_future()
             refused.set_result(place)
             return refused
-        now = loop.time()
+        now = self._loop.time()
         exchange = Exchange(
-            loop, place, request_bytes(place, headers, body), when=now + deadline, deadline=deadline, stale=self._again
+            self._loop, place, request_bytes(place, headers, body), now + deadline, deadline, self._again
         )
         wire = self._pool.take(place.origin, now)
         if wire is None:
-            Repeat(loop.create_task(self._afresh(exchange)), exchange)
+            Repeat(self._loop.create_task(self._afresh(exchange)), exchange)
         else:
             wire.send(exchange)
         return exchange
@@ -120,7 +120,7 @@ class Http1Sender:
             return
         place = exchange.place
         _log.info("connection_resent", host=place.host, port=place.port, address=address)
-        Repeat(asyncio.get_running_loop().create_task(self._afresh(exchange)), exchange)
+        Repeat(self._loop.create_task(self._afresh(exchange)), exchange)
 
     async def _afresh(self, exchange: Exchange) -> Outcome:
         """Send on a new connection, and wait for the outcome."""
@@ -133,9 +133,7 @@ class Http1Sender:
         if self._closed:
             wire.abort()
             return _reset(wire.address)
-        fresh = Exchange(
-            asyncio.get_running_loop(), place, exchange.request, when=exchange.when, deadline=exchange.deadline
-        )
+        fresh = Exchange(self._loop, place, exchange.request, when=exchange.when, deadline=exchange.deadline)
         wire.send(fresh)
         outcome = await fresh
         if place.server_name is not None:
@@ -144,7 +142,7 @@ class Http1Sender:
 
     def _wire(self, place: Place, address: str) -> Wire:
         return Wire(
-            asyncio.get_running_loop(),
+            self._loop,
             self._pool,
             origin=place.origin,
             address=address,

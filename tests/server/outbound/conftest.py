@@ -77,7 +77,7 @@ async def make_sender(engine: str) -> AsyncIterator[MakeSender]:
 
 
 @pytest.fixture
-def sender(make_sender: MakeSender) -> Sender:
+async def sender(make_sender: MakeSender) -> Sender:
     """A sender that may call loopback, with the defaults."""
     return make_sender()
 
