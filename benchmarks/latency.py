@@ -52,9 +52,10 @@ class Options:
 
 @dataclass(frozen=True)
 class Phase:
-    """What was submitted together, and the bare round trips meanwhile."""
+    """What was submitted together, from when on (Unix seconds), and the bare round trips meanwhile."""
 
     jobs: frozenset[str]
+    began: float
     trips: list[float] = field(default_factory=list)
 
 
@@ -82,18 +83,15 @@ class Field:
         if bare:
             paced = {"port": self._receiver.port, "per_second": bare, "seconds": seconds, "seed": self._seed}
             with Child("benchmarks.contestants:bare_posts", **paced) as posting:
-                ids = self._submit(given, seconds)
+                told = self._submit(given, seconds)
                 trips = posting.hear(seconds + ARRIVING)["trips"]
         else:
-            ids = self._submit(given, seconds)
-        self._await(len(ids) * TRANSITIONS)
-        return Phase(frozenset(ids), trips)
+            told = self._submit(given, seconds)
+        self._await(len(told["ids"]) * TRANSITIONS)
+        return Phase(frozenset(told["ids"]), told["began"], trips)
 
-    def _submit(self, given: dict[str, Any], seconds: float) -> list[str]:
-        ids: list[str] = call("benchmarks.submitter:submit", timeout=seconds + ARRIVING, seed=self._seed, **given)[
-            "ids"
-        ]
-        return ids
+    def _submit(self, given: dict[str, Any], seconds: float) -> dict[str, Any]:
+        return call("benchmarks.submitter:submit", timeout=seconds + ARRIVING, seed=self._seed, **given)
 
     def _await(self, more: int) -> None:
         self._expected += more
@@ -152,10 +150,9 @@ def main() -> int:
 
 
 def _capacity(found: Field, burst: Phase) -> float:
-    """Transitions per second of the burst that just arrived, the newest arrivals of both listeners."""
-    count = len(burst.jobs) * TRANSITIONS
-    newest = [sorted(arrived.values())[-count:] for arrived in (found.callback, found.socket)]
-    return count / (max(times[-1] for times in newest) - min(times[0] for times in newest))
+    """Transitions per second of the burst that just arrived: from its first request to the last arrival at both."""
+    last = max(max(arrived.values()) for arrived in (found.callback, found.socket))
+    return len(burst.jobs) * TRANSITIONS / (last - burst.began)
 
 
 def _latencies(found: Field, phase: Phase, log: list[Transition], known: dict[str, float]) -> dict[str, Any]:
