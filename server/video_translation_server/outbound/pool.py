@@ -41,8 +41,10 @@ class Pool:
         idle = self._by_origin.get(origin)
         if not idle:
             return None
-        wire = next(reversed(idle))
-        self._forget(wire)
+        wire, _ = idle.popitem()
+        del self._idle[wire]
+        if not idle:
+            del self._by_origin[origin]
         if now - wire.idle_since < self._keepalive:
             return wire
         wire.shut()
