@@ -73,6 +73,7 @@ class _Sink:
         self._render = render
         self._streams = [stream for stream in streams if stream is not None]
         self._held: list[Line] = []
+        self._soon: asyncio.AbstractEventLoop | None = None
         self._lost = [0] * len(self._streams)
 
     def tell(self, line: Line) -> None:
@@ -87,12 +88,17 @@ class _Sink:
     def let_go_soon(self) -> None:
         """Write what is held at the end of the event loop's step, or now where none runs."""
         try:
-            asyncio.get_running_loop().call_soon(self.let_go)
+            loop = asyncio.get_running_loop()
         except RuntimeError:
             self.let_go()
+            return
+        if self._soon is not loop:
+            self._soon = loop
+            loop.call_soon(self.let_go)
 
     def let_go(self) -> None:
         """Write what was held."""
+        self._soon = None
         held, self._held = self._held, []
         if held:
             self._write(held)

@@ -1,6 +1,7 @@
 """How a line of the log looks, for people and for machines, on stderr and in a file."""
 
 import asyncio
+import contextlib
 import errno
 import io
 import json
@@ -157,6 +158,27 @@ async def test_blocks_of_one_step_of_the_event_loop_are_written_in_one_go(monkey
     await asyncio.sleep(0)
     assert stream.count == 1
     assert [line[-1] for line in stream.getvalue().splitlines()] == ["0", "1", "2"]
+
+
+def test_what_an_event_loop_left_when_it_ended_comes_with_the_next_ones_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stderr", stream := Writes())
+    logs.configure(level="info", form="text", file=None)
+
+    def block(number: int) -> None:
+        with logs.lines_together(logger()) as tell:
+            tell(NUMBERED, "info", (number,))
+
+    async def go_on() -> None:
+        block(2)
+        await asyncio.sleep(0)
+
+    with contextlib.closing(asyncio.new_event_loop()) as loop:
+        loop.call_soon(block, 1)
+        loop.call_soon(loop.stop)
+        loop.run_forever()
+    assert stream.count == 0
+    asyncio.run(go_on())
+    assert [line[-1] for line in stream.getvalue().splitlines()] == ["1", "2"]
 
 
 async def test_a_line_of_its_own_comes_after_those_that_wait(monkeypatch: pytest.MonkeyPatch) -> None:
