@@ -135,6 +135,15 @@ async def test_endpoints_take_turns_under_the_limit(store: Store) -> None:
     assert min(count.values()) >= 2
 
 
+async def test_each_gets_its_first_before_any_its_second_however_old_that_is(store: Store) -> None:
+    for age, name in ((30, "a"), (20, "b"), (10, "c")):
+        await store.create_endpoint(endpoint(f"ep_{name}", workspace=f"ws_{name}"))
+        jobs = [created(f"job_{name}_{number}", workspace=f"ws_{name}", now=NOW - age) for number in range(2)]
+        await store.record(jobs)
+    claims = await claim(store, limit=4)
+    assert [held.job_id for held in claims] == ["job_a_0", "job_a_1", "job_b_0", "job_c_0"], "the longest due first"
+
+
 async def test_a_large_backlog_does_not_keep_a_newcomer_waiting(store: Store) -> None:
     await backlog(store, 200, "ep_busy", now=NOW - 1000)
     await backlog(store, 1, "ep_quiet")

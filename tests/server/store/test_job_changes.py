@@ -12,6 +12,7 @@ from tests.server.store.builders import (
     deliver_all,
     endpoint,
     life,
+    progressed,
     read_log,
     states,
 )
@@ -51,6 +52,14 @@ async def test_a_deleted_job_is_shown_nowhere(store: Store) -> None:
     assert await store.jobs_of(WORKSPACE, ["job_1", "job_2"]) == {"job_1": changes[2].job}
     assert await store.jobs(WORKSPACE, limit=9) == ([changes[2].job], None)
     assert await store.newest_job(WORKSPACE) == changes[2].job
+
+
+async def test_a_deleted_job_is_moved_no_more(store: Store) -> None:
+    *_, last = life()
+    await store.record(life())
+    await store.delete_job(WORKSPACE, "job_1", now=NOW)
+    assert await store.record([progressed(last.job, 99)]) == [False]
+    assert [event.id for event in await read_log(store)] == [change.event.id for change in life()]
 
 
 async def test_its_events_stay_in_the_log_and_on_their_way(store: Store) -> None:
