@@ -75,8 +75,7 @@ class Worker:
         self._looked_at = clock.now()
         self._line_is_served = False
         self._lingering: asyncio.TimerHandle | None = None
-        self._settles = False
-        self._stopping = False
+        self._settles = self._stopping = False
         self._wake = asyncio.Event()
         self._ahead = Ahead(lease, monotonic, self._wake.set)
 
