@@ -59,11 +59,14 @@ WHERE id IN (SELECT value FROM json_each(:ids))
 # The due time is named so that the triggers on it bring the endpoint back into line.
 _GIVE_BACK = "UPDATE deliveries SET claim_id = NULL, leased_until = NULL, due_at = due_at"
 
-# Who was served and has more stands behind those who have waited since: the line goes round.
+# Who was served and has more stands behind those who have waited since: the line goes round. It was their turn, so that
+# nothing but a rate limit, which has moved the turn on already, can put it off.
 _SERVED = """
 DELETE FROM turns WHERE endpoint IN (SELECT value FROM json_each(:endpoints)) AND NOT EXISTS (
   SELECT 1 FROM deliveries d WHERE d.endpoint = turns.endpoint AND d.due_at IS NOT NULL AND d.claim_id IS NULL);
-UPDATE OR FAIL turns SET at = max(:now, (SELECT v.at FROM turns_as_they_are v WHERE v.endpoint = turns.endpoint))
+UPDATE OR FAIL turns SET at = max(:now, at, (
+  SELECT min(d.due_at) FROM deliveries d
+  WHERE d.endpoint = turns.endpoint AND d.due_at IS NOT NULL AND d.claim_id IS NULL))
 WHERE endpoint IN (SELECT value FROM json_each(:endpoints))
 """
 

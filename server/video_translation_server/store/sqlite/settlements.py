@@ -74,7 +74,7 @@ def _carry_out(connection: apsw.Connection, settlements: Sequence[Settlement], n
     rows = []
     for settlement in settlements:
         claim, state, due_at = settlement.claim, *_next(settlement, now)
-        settled_at = None if state.is_open else now
+        settled_at = now if due_at is None else None  # what is settled is never due
         started_at = settlement.attempt.started_at
         rows.append(
             (claim.delivery_id, claim.claim_id, claim.attempt, claim.tries, state, due_at, settled_at, started_at)
