@@ -52,17 +52,14 @@ class Child:
         self._input.write(json.dumps(message) + "\n")
         self._input.flush()
 
-    def has_spoken(self, timeout: float) -> bool:
-        """Whether there is something to hear, within so many seconds; also where it has ended."""
-        return bool(select.select([self._output], [], [], timeout)[0])
-
     def hear(self, timeout: float = PATIENCE) -> dict[str, Any]:
         """The next line it writes.
 
         Raises:
             ChildError: It failed (its own words are in the message), ended, or said nothing for `timeout` seconds.
         """
-        if not self.has_spoken(timeout):
+        ready, _, _ = select.select([self._output], [], [], timeout)
+        if not ready:
             raise ChildError(f"{self._function} said nothing for {timeout:g} s")
         line = self._output.readline()
         if not line:

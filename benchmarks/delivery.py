@@ -1,39 +1,33 @@
 """`make bench-delivery`: what a durable, signed delivery costs, beside a bare POST of the same bytes.
 
-What counts is CPU time per delivery over all threads of a contestant's process, because others use the machine too. In
-each round those who are compared run side by side, a moment each in turn (`turns`), and a ratio is the median of the
-rounds' ratios. Before that each has run alone, for what else the table says of it. A backlog is written once, before
-the clock starts, and copied for each drain; each event goes to `fan_out` endpoints, each job makes its three
-transitions in order, and the steady flow is recorded one change a call. SQL statements are counted in a run of their
-own, which is no measure of speed.
+Contestants take turns at the same receiver, each in a process of its own; what counts is CPU time per delivery over
+all threads of that process, because others use the machine too, and a ratio is the median of the rounds' ratios, each
+against that round's own baselines. A backlog is written once, before the clock starts, and copied for each drain;
+each event goes to `fan_out` endpoints, each job makes its three transitions in order, and the steady flow is recorded
+one change a call. SQL statements are counted in a round of their own, which is no measure of speed.
 """
 
 import shutil
 import sys
 import tempfile
-from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.child import Child, call
+from benchmarks.child import call
 from benchmarks.receiver import Receiver
 from benchmarks.report import console, finish, medians, option, options, table
 from benchmarks.traffic import Shape
-from benchmarks.turns import side_by_side
 
-TOGETHER = (
-    ("baseline", "drain", "steady"),
-    ("baseline", "drain_quiet", "steady_quiet"),
-    ("drain", "limit", "naive_httpx"),
-)
-"""Who runs side by side."""
+ENGINE = ("drain", "steady", "drain_quiet", "steady_quiet")
 BESIDE = ("limit", "naive_httpx")
 """Compared with `drain`: the least and the most that a bare POST costs. The engine is compared with the baseline."""
-Told = dict[str, Any]
-Rounds = list[list[dict[str, Told]]]
-"""Per round, and those who ran side by side in it, what each told."""
+Rounds = list[dict[str, list[dict[str, Any]]]]
+"""Per round, what each contestant told; the baseline and the drain run more than once a round."""
+Run = Callable[[], dict[str, Any]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,20 +40,11 @@ class Options:
     in_flight: int = option(64, "requests under way, of each contestant")
     outstanding: int = option(256, "deliveries open at most in the steady flow")
     naive: int = option(320, "requests of the naive httpx sender, which is slow")
-    rounds: int = option(5, "rounds; each has every comparison once")
+    rounds: int = option(5, "rounds; each has every contestant once, the baseline and the drain more often")
     seed: int = option(1, "seed of ids, secrets and bodies")
     timeout: int = option(120, "seconds after which a contestant is ended")
     results: str = option("", "folder for the result instead of benchmarks/results")
     profile: bool = option(False, "print to stderr where the engine's CPU time goes, and measure nothing else")
-
-
-@dataclass(frozen=True)
-class Contestant:
-    """What a child is asked to run; with `conditions` it is the engine, which gets a file of its own."""
-
-    function: str
-    shape: Shape
-    given: Told = field(default_factory=dict)
 
 
 class Bench:
@@ -77,72 +62,65 @@ class Bench:
             seed=chosen.seed,
         )
         self._backlog = folder / "backlog.db"
-        loading = {"shape": asdict(self.shape), "database": str(self._backlog)}
-        stands_at = call("benchmarks.draining:load", timeout=chosen.timeout, **loading)["stands_at"]
-        few = min(chosen.naive, chosen.deliveries)
-        self.contestants = {
-            "baseline": self._posting("aiohttp_loop"),
-            "drain": self._engine("drain", stands_at=stands_at),
-            "steady": self._engine("steady", outstanding=chosen.outstanding),
-            "drain_quiet": self._engine("drain", stands_at=stands_at, logging=False),
-            "steady_quiet": self._engine("steady", outstanding=chosen.outstanding, logging=False),
-            "limit": self._posting("limit"),
-            "naive_httpx": replace(self._posting("naive_httpx"), shape=replace(self.shape, deliveries=few)),
-        }
+        self._stands_at: float = self._call("benchmarks.draining:load", self.shape, database=str(self._backlog))[
+            "stands_at"
+        ]
 
-    def _posting(self, sender: str) -> Contestant:
+    def contestants(self) -> list[tuple[str, Run]]:
+        """In the order in which they take their turns; to add one is to add a line."""
+        small = replace(self.shape, deliveries=min(self.chosen.naive, self.chosen.deliveries))
+        baseline = ("baseline", partial(self.post, "aiohttp_loop", self.shape))
+        drain = ("drain", partial(self.drain, logging=True))
+        # What others are compared with comes before them and after, because the machine changes within a round, too.
+        return [
+            baseline,
+            drain,
+            ("limit", partial(self.post, "limit", self.shape)),
+            ("naive_httpx", partial(self.post, "naive_httpx", small)),
+            drain,
+            baseline,
+            ("steady", partial(self.steady, logging=True)),
+            baseline,
+            ("drain_quiet", partial(self.drain, logging=False)),
+            ("steady_quiet", partial(self.steady, logging=False)),
+        ]
+
+    def post(self, sender: str, shape: Shape) -> dict[str, Any]:
         """One of those who only POST."""
-        return Contestant(f"benchmarks.contestants:{sender}", self.shape, {"in_flight": self.chosen.in_flight})
+        return self._run(f"benchmarks.contestants:{sender}", shape, in_flight=self.chosen.in_flight)
 
-    def _engine(self, part: str, *, stands_at: float | None = None, logging: bool = True, **more: Any) -> Contestant:
-        """The engine, on a copy of the backlog whose clock stands there, or on an empty file."""
-        settings = {"concurrency": self.chosen.in_flight, "seed": self.chosen.seed}
-        conditions = {"settings": settings, "logging": logging, "stands_at": stands_at}
-        return Contestant(f"benchmarks.draining:{part}", self.shape, {"conditions": conditions, **more})
+    def drain(self, *, logging: bool, **kind: Any) -> dict[str, Any]:
+        """The engine on a copy of the backlog."""
+        return self._engine("drain", logging=logging, backlog=True, **kind)
 
-    def capacity(self) -> Told:
-        """What the receiver can take."""
-        return self._alone(self._posting("flood"))
+    def steady(self, *, logging: bool, **kind: Any) -> dict[str, Any]:
+        """The engine on an empty file."""
+        return self._engine("steady", logging=logging, outstanding=self.chosen.outstanding, **kind)
 
-    def alone(self, name: str, **more: Any) -> Told:
-        """One contestant by itself."""
-        return self._alone(self.contestants[name], **more)
-
-    def _alone(self, contestant: Contestant, **more: Any) -> Told:
-        before, cpu = self.receiver.stats()
-        with ExitStack() as stack:
-            told = self._started(contestant, stack, **more).hear(self.chosen.timeout)
-        count = self._arrived(before, [contestant])
-        used = self.receiver.stats()[1] - cpu
-        return told | {"receiver_cpu_us": used / count * 1e6, "receiver_share": used / told["seconds"]}
-
-    def together(self, names: tuple[str, ...]) -> dict[str, Told]:
-        """Several contestants side by side."""
-        contestants = [self.contestants[name] for name in names]
-        before, _ = self.receiver.stats()
-        with ExitStack() as stack:
-            children = [self._started(contestant, stack) for contestant in contestants]
-            told = side_by_side(children, timeout=self.chosen.timeout)
-        self._arrived(before, contestants)
-        return dict(zip(names, told, strict=True))
-
-    def _started(self, contestant: Contestant, stack: ExitStack, **more: Any) -> Child:
-        given = contestant.given | more
-        if "conditions" in given:
-            folder = stack.enter_context(tempfile.TemporaryDirectory(dir=self.folder))
+    def _engine(self, name: str, *, logging: bool, backlog: bool = False, **kind: Any) -> dict[str, Any]:
+        with tempfile.TemporaryDirectory(dir=self.folder) as folder:
             database = Path(folder) / "engine.db"
-            if given["conditions"]["stands_at"] is not None:
+            if backlog:
                 shutil.copyfile(self._backlog, database)
-            given["conditions"] = given["conditions"] | {"database": str(database)}
-        return stack.enter_context(Child(contestant.function, shape=asdict(contestant.shape), **given))
+            conditions = {
+                "database": str(database),
+                "settings": {"concurrency": self.chosen.in_flight, "seed": self.chosen.seed},
+                "logging": logging,
+                "stands_at": self._stands_at if backlog else None,
+            }
+            return self._run(f"benchmarks.draining:{name}", self.shape, conditions=conditions, **kind)
 
-    def _arrived(self, before: int, contestants: list[Contestant]) -> int:
-        """How many requests the receiver had; it must have had each delivery once."""
-        wanted, got = sum(one.shape.deliveries for one in contestants), self.receiver.stats()[0] - before
-        if got != wanted:
-            functions = ", ".join(one.function for one in contestants)
-            raise RuntimeError(f"{functions}: the receiver got {got} requests for {wanted} deliveries")
-        return got
+    def _run(self, function: str, shape: Shape, **given: Any) -> dict[str, Any]:
+        """Run a contestant; the receiver must have had each delivery once, and tells what that cost it."""
+        count, cpu = self.receiver.stats()
+        told = self._call(function, shape, **given)
+        got, used = (now - before for now, before in zip(self.receiver.stats(), (count, cpu), strict=True))
+        if got != shape.deliveries:
+            raise RuntimeError(f"{function}: the receiver got {got} requests for {shape.deliveries} deliveries")
+        return told | {"receiver_cpu_us": used / got * 1e6, "receiver_share": used / told["seconds"]}
+
+    def _call(self, function: str, shape: Shape, **given: Any) -> dict[str, Any]:
+        return call(function, timeout=self.chosen.timeout, shape=asdict(shape), **given)
 
 
 def main() -> int:
@@ -163,45 +141,39 @@ def main() -> int:
 
 def profile(bench: Bench) -> None:
     """Each engine part once unwatched and once watched."""
-    for name in ("drain", "steady"):
-        unwatched = bench.alone(name)
-        watched = bench.alone(name, profiling=unwatched["cpu_us_by_thread"])
+    for name, part in (("drain", bench.drain), ("steady", bench.steady)):
+        unwatched = part(logging=True)
+        watched = part(logging=True, profiling=unwatched["cpu_us_by_thread"])
         console.rule(f"{name}: {unwatched['cpu_us']:.1f} us of CPU per delivery")
         console.print(watched["profile"], markup=False, highlight=False, soft_wrap=True)
 
 
-def measure(bench: Bench) -> Told:
+def measure(bench: Bench) -> dict[str, Any]:
     """All rounds, and what follows from them."""
     chosen = bench.chosen
-    capacity = bench.capacity()
-    found = {name: bench.alone(name) for name in bench.contestants}
-    texts = {}
-    for name in ("drain", "steady"):
-        counted = bench.alone(f"{name}_quiet", counting=True)
-        texts[name] = counted["statements_by_text"]
-        found[name] |= {key: counted[key] for key in ("statements", "statements_in_triggers")}
+    capacity = bench.post("flood", bench.shape)
+    statements = {"drain": bench.drain(logging=False, counting=True)}
+    statements["steady"] = bench.steady(logging=False, counting=True)
     rounds = [_round(bench, f"{number}/{chosen.rounds}") for number in range(1, chosen.rounds + 1)]
-    for name, told in found.items():
-        beside = [group[name] for groups in rounds for group in groups if name in group]
-        told.update({"cpu_us_alone": told["cpu_us"]} | _cost(beside))
+    found = {name: _merged([told for one in rounds for told in one[name]]) for name in rounds[0]}
+    for name, counted in statements.items():
+        found[name] |= {key: counted[key] for key in ("statements", "statements_in_triggers")}
+    texts = {name: counted["statements_by_text"] for name, counted in statements.items()}
     given = {name: value for name, value in asdict(chosen).items() if name not in ("results", "timeout", "profile")}
     return {"statements_by_text": texts} | given | found | {"receiver": _receiver(capacity)} | _ratios(rounds)
 
 
-def _round(bench: Bench, number: str) -> list[dict[str, Told]]:
-    groups = []
-    for names in TOGETHER:
-        groups.append(bench.together(names))
-        costs = ", ".join(f"{name} {told['cpu_us']:.1f}" for name, told in groups[-1].items())
-        console.print(f"round {number}, us of CPU per delivery: {costs}")
-    return groups
+def _round(bench: Bench, number: str) -> dict[str, list[dict[str, Any]]]:
+    told: dict[str, list[dict[str, Any]]] = {}
+    for name, run in bench.contestants():
+        told.setdefault(name, []).append(run())
+        console.print(f"round {number} {name:13} {told[name][-1]['cpu_us']:8.1f} us of CPU per delivery")
+    return told
 
 
-def _cost(told: list[Told]) -> Told:
-    """The CPU time of one contestant's runs beside others."""
+def _merged(told: list[dict[str, Any]]) -> dict[str, Any]:
     costs = [one["cpu_us"] for one in told]
-    used = medians([{key: one[key] for key in ("cpu_us", "cpu_us_by_thread")} for one in told])
-    return used | {"cpu_us_range": [min(costs), max(costs)]}
+    return medians(told) | {"cpu_us_range": [min(costs), max(costs)]}
 
 
 def _receiver(capacity: dict[str, Any]) -> dict[str, Any]:
@@ -215,14 +187,18 @@ def _receiver(capacity: dict[str, Any]) -> dict[str, Any]:
 
 
 def _ratios(rounds: Rounds) -> dict[str, float]:
-    """Medians over the rounds: the first one's cost to that of each beside it, or the other way round."""
-    ratios: dict[str, list[float]] = {}
-    for group in (group for groups in rounds for group in groups):
-        (_, first), *others = group.items()
-        for name, told in others:
-            ratio = first["cpu_us"] / told["cpu_us"]
-            ratios.setdefault(f"ratio_{name}", []).append(1 / ratio if name in BESIDE else ratio)
-    return {name: median(found) for name, found in ratios.items()}
+    """The median over the rounds of one cost divided by another; the machine is the same within a round only."""
+
+    def ratio(one: str, other: str) -> float:
+        return median(_cost(told[one]) / _cost(told[other]) for told in rounds)
+
+    return {f"ratio_{name}": ratio("baseline", name) for name in ENGINE} | {
+        f"ratio_{name}": ratio(name, "drain") for name in BESIDE
+    }
+
+
+def _cost(told: list[dict[str, Any]]) -> float:
+    return float(median(one["cpu_us"] for one in told))
 
 
 def show(result: dict[str, Any]) -> None:

@@ -27,7 +27,9 @@ from video_translation_server.store import Store
 SETTLING_IN = 0.3
 """Seconds that a started server gets before the clock starts."""
 LOOK = 0.002
-"""Seconds between two looks at what is still open; a look costs some 20 us, on the engine's account."""
+"""Seconds between two looks for room for more; a look costs some 20 us, on the engine's account."""
+LOOK_FOR_THE_END = 0.01
+"""Seconds between two looks whether all is settled."""
 
 
 class Gate(VirtualClock):
@@ -62,7 +64,7 @@ class OpenDeliveries:
     async def come_to_nothing(self) -> None:
         """Wait until all is settled."""
         while self.count(1):  # noqa: ASYNC110  (it changes in the file, where no event can be waited for)
-            await asyncio.sleep(LOOK)
+            await asyncio.sleep(LOOK_FOR_THE_END)
 
 
 @contextmanager

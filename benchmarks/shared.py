@@ -78,7 +78,7 @@ class SharedBench:
 
     def embedded(self) -> dict[str, Any]:
         """The embedded engine."""
-        return self._embedded.alone("drain")
+        return self._embedded.drain(logging=True)
 
     def shared(self, workers: int, *, counting: bool = False) -> dict[str, Any]:
         """So many worker processes on a database of their own with a backlog in it."""
