@@ -134,7 +134,9 @@ class Settings(BaseModel):
     progression: Literal["time", "immediate", "manual"] = Field(
         "time", description="What moves a job: time, its creation at once, or polls and calls only."
     )
-    polls: int | None = Field(None, ge=1, description="With --progression manual: every so many polls, one move.")
+    polls: int | None = Field(
+        None, ge=1, le=1_000_000, description="With --progression manual: every so many polls, one move."
+    )
     url_delay: DelaySeconds = Field(0, le=365 * 86400, description="Seconds that a completed job has no URL yet.")
     scenario: Path | None = Field(None, description="TOML file that says which job meets what fate.")
     seed: int | None = Field(

@@ -81,6 +81,7 @@ TIMES = ("created_at", "estimated_completion_at")
         ({"translation_time": [0, 9], "time_distribution": "lognormal"}, "translation_time"),
         ({"time_distribution": "normal"}, "time_distribution"),
         ({"polls": 3}, "polls"),
+        ({"progression": "manual", "polls": 1_000_001}, "polls"),
         ({"progress_steps": 0}, "progress_steps"),
         ({"port": 80}, "port"),
         ({"error_rate": 0, "stall_timeout": 0}, "stall_timeout"),

@@ -53,6 +53,7 @@ BAD = [
     ({"workers": "0"}, "workers"),
     ({"fast_workers": "1"}, "fast_workers"),
     ({"polls": "2"}, "polls"),
+    ({"progression": "manual", "polls": "1000001"}, "polls"),
     ({"progression": "sideways"}, "progression"),
     ({"stall_rate": "2"}, "stall_rate"),
     ({"translation_time": "-5"}, "translation_time"),

@@ -129,7 +129,7 @@ class ConfigRequest(Strict):
     stall_timeout: float = Field(default_factory=float, gt=0, le=_LONGEST)
     progress_steps: int = Field(default_factory=int, ge=1, le=100)
     progression: Literal["time", "immediate", "manual"] = Field(default_factory=lambda: "time")
-    polls: int | None = Field(default_factory=lambda: None, ge=1)
+    polls: int | None = Field(default_factory=lambda: None, ge=1, le=1_000_000)
     url_delay: float = Field(default_factory=float, ge=0, le=365 * 86400)
 
 
